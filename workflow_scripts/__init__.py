@@ -20,10 +20,10 @@ os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 class _TorchvisionSchemas(importlib.abc.MetaPathFinder):
     """Declares `nms` and `qnms` before torchvision registers their meta kernels.
 
-    The wheel of torchvision on PyPI is linked to CUDA. Beside a CPU-only torch its compiled operators do not load and
-    `import torchvision` fails with "operator torchvision::nms does not exist", and LAVIS, timm and parts of
-    transformers fail with it. Transforms and models need none of these operators, so that a declaration of their
-    schemas is enough. Where the compiled operators load, this does nothing.
+    The wheel of torchvision on PyPI is linked to CUDA. Beside a CPU-only torch its compiled operators do not load
+    and `import torchvision` fails with "operator torchvision::nms does not exist", and LAVIS, timm and parts of
+    transformers fail with it. Transforms and models need none of these operators, so that a declaration of
+    their schemas is enough. Where the compiled operators load, this does nothing.
     """
 
     name = "torchvision._meta_registrations"

@@ -1,4 +1,4 @@
-"""What every command of the package shares: errors as sentences, progress, JSON files written whole or not at all."""
+"""What every command shares: errors as sentences, progress, files written whole or not at all."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Run a command's `main`; an error that a user can cause becomes one sentence on stderr and exit code 1."""
+    """Run a command's `main`; what a user can cause ends as one sentence and exit code 1."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     try:
         main()
@@ -24,7 +24,7 @@ def run_command(main: Callable[[], None]) -> None:
 
 
 def progress(items: Iterable[Item], total: int | None, label: str) -> Iterator[Item]:
-    """Yield the items and show how far it is: a bar in a terminal, a plain line every few seconds in a log."""
+    """Yield the items and show how far it is: a bar in a terminal, plain lines in a log."""
     from tqdm import tqdm
 
     terminal = sys.stderr.isatty()
