@@ -1,0 +1,47 @@
+# Short names for commands that also work without make. `make help` lists them.
+PYTHON ?= python3.11
+SCALE ?= mini
+CORES ?= all
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+STAMP := $(VENV)/.installed
+
+.PHONY: help env reproduce plan test test-fast lint mlflow environment-files
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+env: $(STAMP) ## create .venv from envs/requirements.txt, pinned by envs/requirements.lock
+
+$(STAMP): envs/requirements.txt envs/requirements.lock envs/without_dependencies.txt
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is not installed; install Python 3.11 or say make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt -c envs/requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/without_dependencies.txt
+	@touch $(STAMP)
+
+reproduce: env ## run the whole workflow at SCALE (default mini) and say where the report is
+	snakemake --cores $(CORES) --config scale=$(SCALE)
+	@python -m workflow_scripts.report.where --scale $(SCALE)
+
+plan: env ## what would run, and why, without running it
+	snakemake --dry-run --cores $(CORES) --config scale=$(SCALE)
+
+test: env ## all tests but those that need SLURM or a browser
+	python -m pytest -m "not slurm and not browser"
+
+test-fast: env ## the tests of a few seconds
+	python -m pytest -m "not slow and not slurm and not browser"
+
+lint: env ## ruff, snakefmt and snakemake's own linter
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile rules
+	snakemake --lint
+
+mlflow: env ## open the MLflow UI over the runs of SCALE on http://127.0.0.1:5000
+	mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///results/$(SCALE)/mlflow.db
+
+environment-files: env ## write envs/environment.yaml again from the requirement files
+	python envs/make_environment.py
