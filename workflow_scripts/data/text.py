@@ -1,0 +1,62 @@
+"""Clean captions, queries and answers."""
+
+import re
+import unicodedata
+
+_WHITESPACE = re.compile(r"\s+")
+_COMMAS = re.compile(r"\s*,[\s,]*")
+_APOSTROPHES = "'’ʼ`´"
+
+
+def collapse_whitespace(text: str) -> str:
+    """Replace line breaks, tabs, control characters and runs of blanks by one blank each."""
+    text = "".join(" " if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp") else char for char in text)
+    return _WHITESPACE.sub(" ", text).strip()
+
+
+def normalise_caption(text: str) -> str:
+    """Lower-case a caption and remove punctuation and symbols but commas, as the report did.
+
+    An apostrophe vanishes ("dog's" becomes "dogs"); any other mark separates words ("black-and-white" becomes
+    "black and white"). Letters of every script stay.
+    """
+    kept = []
+    for char in collapse_whitespace(text).lower():
+        if char in _APOSTROPHES:
+            continue
+        is_mark = unicodedata.category(char)[0] in "PS" and char != ","
+        kept.append(" " if is_mark else char)
+    return _WHITESPACE.sub(" ", _COMMAS.sub(", ", "".join(kept))).strip(" ,")
+
+
+def normalise_query(text: str) -> str:
+    """Lower-case a query or an answer and tidy its blanks; its punctuation stays."""
+    return collapse_whitespace(text).lower()
+
+
+def count_tokens(text: str) -> int:
+    """Count the words of a caption, separated by blanks (so that the count needs no model)."""
+    return len(text.split())
+
+
+_KINDS = (
+    ("colour", re.compile(r"\b(colou?rs?|colou?red)\b")),
+    ("count", re.compile(r"^how many\b|\bnumber of\b")),
+    ("size", re.compile(r"\b(what size|how (big|large|small|tall))\b|^is .* (large|small|big) or (large|small|big)")),
+    ("background", re.compile(r"\b(background|weather|scenery)\b")),
+    ("where", re.compile(r"^where\b|\bwhich (side|part|corner)\b")),
+    ("exists", re.compile(r"^(is|are) there\b|^can you see\b|^do you see\b|^does (the|this) (image|picture)\b")),
+)
+_FIRST_WORDS = ("what", "who", "why", "when", "how", "which")
+
+
+def question_kind(query: str) -> str:
+    """Tell the kind of a question by its words: colour, count, size, background, where, exists, what, who, ..."""
+    query = normalise_query(query)
+    for kind, pattern in _KINDS:
+        if pattern.search(query):
+            return kind
+    first = query.split(" ", 1)[0].rstrip("?'s,") if query else ""
+    if first in _FIRST_WORDS:
+        return first
+    return "yes_no" if first in ("is", "are", "do", "does", "can", "has", "wa", "were", "did") else "other"
