@@ -1,0 +1,81 @@
+"""Settings of a training run of the adaptor: pretraining and every finetuning."""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from workflow_scripts.config.base import Section
+
+# How a run is carried out; a run may be resumed under other values of these.
+OPERATIONAL = frozenset(
+    {
+        "micro_batch_size",
+        "zero_stage",
+        "checkpoint_every",
+        "keep_checkpoints",
+        "log_every",
+        "wall_time_minutes",
+        "wall_time_margin_seconds",
+    }
+)
+
+
+class TrainingSettings(Section):
+    """What is trained, for how long, in which steps; the learning rate rises linearly, then falls as a cosine."""
+
+    adaptor: Literal["linear", "mlp"] = Field("linear", description="Kind of adaptor: one affine map, or two.")
+    standardise_features: bool = Field(
+        False,
+        description="Start the adaptor as if features were standardised and soft tokens as wide as the "
+        "language model's embeddings; constants that fold into its affine map. Without effect on a given adaptor.",
+    )
+    batch_size: int = Field(ge=1, le=65536, description="Samples in one optimizer step, over all processes.")
+    micro_batch_size: int | None = Field(
+        None, ge=1, description="Samples in one forward pass of a process; null takes its whole share at once."
+    )
+    epochs: int = Field(ge=1, le=10_000, description="Passes over the samples.")
+    learning_rate_start: float = Field(1e-6, ge=0, le=1, description="Learning rate of the first step.")
+    learning_rate: float = Field(gt=0, le=1, description="Highest learning rate, at the end of the warm-up.")
+    learning_rate_end: float = Field(ge=0, le=1, description="Learning rate of the last step.")
+    warmup_epochs: float = Field(1.0, ge=0, description="Epochs over which the learning rate rises linearly.")
+    weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW's decoupled weight decay.")
+    beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's decay of the mean of gradients.")
+    beta2: float = Field(0.999, ge=0, lt=1, description="AdamW's decay of the mean of squared gradients.")
+    gradient_clipping: float = Field(1.0, ge=0, description="Largest norm of the gradient; 0 does not clip.")
+    zero_stage: Literal[0, 1, 2, 3] = Field(
+        2, description="ZeRO stage; 3 shards the frozen language model over the processes as well."
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="auto: bf16 where the device has it, fp16 with loss scaling on other GPUs, fp32 on CPUs."
+    )
+    seed: int = Field(0, ge=0, description="Seed of the order of samples and of the adaptor's first weights.")
+    length_window: int = Field(
+        32, ge=1, le=4096, description="Batches whose samples are grouped by length; 1 leaves batches at random."
+    )
+    validation_samples: int = Field(
+        512, ge=1, description="Samples of the validation table, where one is given, that the loss is taken on."
+    )
+    checkpoint_every: int = Field(500, ge=1, description="Steps between two checkpoints.")
+    keep_checkpoints: int = Field(2, ge=1, le=100, description="How many of the last checkpoints stay.")
+    log_every: int = Field(10, ge=1, description="Steps between two lines of metrics.")
+    wall_time_minutes: float | None = Field(
+        None, gt=0, description="Stop with a checkpoint before this time is over; null trains to the end."
+    )
+    wall_time_margin_seconds: float = Field(
+        20.0, ge=0, description="Kept free at the end of the wall time, beside the time that a checkpoint takes."
+    )
+
+    @model_validator(mode="after")
+    def _rates_and_epochs_fit(self) -> Self:
+        if max(self.learning_rate_start, self.learning_rate_end) > self.learning_rate:
+            raise ValueError(
+                f"learning_rate ({self.learning_rate:g}) is the peak of the schedule and must not be below "
+                f"learning_rate_start ({self.learning_rate_start:g}) or learning_rate_end ({self.learning_rate_end:g})"
+            )
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(f"warmup_epochs ({self.warmup_epochs:g}) must not exceed epochs ({self.epochs})")
+        return self
+
+    def defining(self) -> dict[str, Any]:
+        """The settings that decide what is trained, without those on how it is carried out."""
+        return self.model_dump(mode="json", exclude=set(OPERATIONAL))
