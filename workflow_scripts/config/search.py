@@ -1,0 +1,15 @@
+"""Settings of the image search: how an index is built and asked."""
+
+from pydantic import Field
+
+from workflow_scripts.config.base import Section
+
+
+class IndexSettings(Section):
+    """How an index is built from pictures."""
+
+    batch_size: int = Field(64, ge=1, le=4096, description="Pictures that are embedded together.")
+    thumbnail_size: int = Field(192, ge=16, le=1024, description="Longest side of a thumbnail in pixels.")
+    max_pixels: int = Field(
+        100_000_000, ge=1, description="A picture with more pixels is skipped and listed, not decoded."
+    )

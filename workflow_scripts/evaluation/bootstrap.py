@@ -1,0 +1,48 @@
+"""95 % intervals: a bootstrap over images, since questions about one image are not independent."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+RESAMPLES = 2000
+_CELLS_AT_ONCE = 20_000_000
+
+
+def image_sums(values: np.ndarray, images: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Sum [G] and number [G] of the values of each of the G images, in the sorted order of their keys."""
+    _, group = np.unique(np.asarray(images, dtype=str), return_inverse=True)
+    return np.bincount(group, weights=values), np.bincount(group).astype(float)
+
+
+def confidence_interval(
+    values: np.ndarray, images: Sequence[str], seed: int = 0, resamples: int = RESAMPLES
+) -> tuple[float, float]:
+    """Percentile interval (2.5 %, 97.5 %) of the mean of values [N] under resampling of images [N].
+
+    Drawing G images with replacement is one multinomial draw over the images. Images with equal sum and number are
+    exchangeable, so that the draw is made over the distinct pairs: the same distribution, a few hundred cells
+    instead of G.
+    """
+    values = np.asarray(values, dtype=float)
+    if values.size == 0:
+        raise ValueError("There is no value to take an interval of; the benchmark is empty.")
+    sums, numbers = image_sums(values, images)
+    pairs, weights = np.unique(np.stack([sums, numbers], axis=1), axis=0, return_counts=True)
+    means = _resampled_means(pairs[:, 0], pairs[:, 1], weights, seed, resamples)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _resampled_means(
+    sums: np.ndarray, numbers: np.ndarray, weights: np.ndarray, seed: int, resamples: int
+) -> np.ndarray:
+    """Means [R] of R resamples of sum(weights) images of U kinds: sums [U], numbers [U], weights [U]."""
+    generator = np.random.default_rng(seed)
+    total = int(weights.sum())
+    block = max(1, _CELLS_AT_ONCE // len(weights))
+    means = []
+    for start in range(0, resamples, block):
+        size = min(block, resamples - start)
+        counts = generator.multinomial(total, weights / total, size=size).astype(float)
+        means.append((counts @ sums) / (counts @ numbers))
+    return np.concatenate(means)

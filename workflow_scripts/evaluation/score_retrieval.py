@@ -1,0 +1,150 @@
+"""Score text-to-image retrieval: recall at 1, 5 and 10, or at 1 within groups of alike pictures."""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workflow_scripts.command_line import read_json, run_command
+from workflow_scripts.evaluation.scores import add_common_arguments, figure, write_scores
+
+DEFINITION = (
+    "Recall at k of text-to-image retrieval, one caption an image (the first): share of the captions whose image is "
+    "among the k most similar, an image as similar as the right one ranking before it (ties against us). "
+    "`all_captions`: every caption is a query. `image_to_text`: share of the images one of whose captions is among the "
+    "k most similar captions. `colour_matched`: rank among the images of the caption's own group only. Intervals: "
+    "bootstrap over images."
+)
+RANKS = (1, 5, 10)
+_ROWS_AT_ONCE = 512
+
+
+def read_similarity(path: Path, captions: int, images: int) -> np.ndarray:
+    """Memory-mapped similarity [captions, images]; another shape is an error."""
+    try:
+        similarity = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise ValueError(f"{path} does not exist; run workflow_scripts.evaluation.rank_images first.") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is not a NumPy array ({error}); delete it and run its rule again.") from error
+    if similarity.shape != (captions, images):
+        raise ValueError(
+            f"{path} has the shape {similarity.shape}, but there are {captions} captions and {images} images."
+        )
+    return similarity
+
+
+def ranks_of_images(similarity: np.ndarray, image_index: np.ndarray) -> np.ndarray:
+    """Rank [C] of each caption's own image in similarity [C, I], 0 the best, ties against us; NaN is an error."""
+    ranks = np.empty(len(similarity), dtype=np.int64)
+    for start in range(0, len(similarity), _ROWS_AT_ONCE):
+        block = np.asarray(similarity[start : start + _ROWS_AT_ONCE])
+        if np.isnan(block).any():
+            row = start + int(np.argmax(np.isnan(block).any(axis=1)))
+            raise ValueError(f"The similarity of caption {row} holds NaN, which has no rank; look at its features.")
+        own = np.take_along_axis(block, image_index[start : start + len(block), None], axis=1)
+        ranks[start : start + len(block)] = (block >= own).sum(axis=1) - 1
+    return ranks
+
+
+def ranks_in_groups(similarity: np.ndarray, image_index: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarray:
+    """Rank [C] of each caption's own image among the images of its group."""
+    ranks = np.empty(len(groups), dtype=np.int64)
+    for row, (own, group) in enumerate(zip(image_index, groups, strict=True)):
+        if own not in group:
+            raise ValueError(f"The group of caption {row} does not hold the caption's own image.")
+        values = np.asarray(similarity[row, list(group)])
+        if np.isnan(values).any():
+            raise ValueError(f"The similarity of caption {row} holds NaN, which has no rank; look at its features.")
+        ranks[row] = (values >= similarity[row, own]).sum() - 1
+    return ranks
+
+
+def ranks_of_captions(similarity: np.ndarray, image_index: np.ndarray) -> np.ndarray:
+    """Rank [I] of the best own caption of each image, captions of other images that tie before it."""
+    images = similarity.shape[1]
+    best = np.full(images, -np.inf)
+    np.maximum.at(best, image_index, similarity[np.arange(len(image_index)), image_index])
+    better = np.zeros(images, dtype=np.int64)
+    for start in range(0, len(similarity), _ROWS_AT_ONCE):
+        block = np.asarray(similarity[start : start + _ROWS_AT_ONCE])
+        above = block >= best
+        above[np.arange(len(block)), image_index[start : start + len(block)]] = False
+        better += above.sum(axis=0)
+    return better
+
+
+def first_captions(image_index: np.ndarray) -> np.ndarray:
+    """Positions [I'] of the first caption of each image."""
+    return np.sort(np.unique(image_index, return_index=True)[1])
+
+
+def recall_figures(id: str, ranks: np.ndarray, images: Sequence[str], seed: int) -> list[dict[str, Any]]:
+    """Recall at 1, 5 and 10 of ranks [C] as figures."""
+    return [figure(f"{id}.r_at_{k}", (ranks < k).astype(float), images, seed) for k in RANKS]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--similarity", type=Path, required=True, help="similarity.npy [captions, images]")
+    parser.add_argument("--captions", type=Path, required=True, help="captions.json of rank_images")
+    add_common_arguments(parser)
+    arguments = parser.parse_args(argv)
+
+    ids, image_index, groups = _read_captions(arguments.captions)
+    similarity = read_similarity(arguments.similarity, len(image_index), len(ids))
+    images = [ids[index] for index in image_index]
+    more: dict[str, Any] = {}
+    if groups is not None:
+        ranks = ranks_in_groups(similarity, image_index, groups)
+        hits = (ranks < 1).astype(float)
+        figures = [figure(f"{arguments.id}.colour_matched_r_at_1", hits, images, arguments.seed)]
+        more["group_size"] = float(np.mean([len(group) for group in groups]))
+        more["chance"] = round(100 * float(np.mean([1 / len(group) for group in groups])), 2)
+    else:
+        ranks = ranks_of_images(similarity, image_index)
+        first = first_captions(image_index)
+        figures = recall_figures(arguments.id, ranks[first], [images[i] for i in first], arguments.seed)
+        if len(first) < len(ranks):
+            figures += recall_figures(f"{arguments.id}.all_captions", ranks, images, arguments.seed)
+        present = image_index[first]
+        back = ranks_of_captions(similarity, image_index)[present]
+        figures += recall_figures(f"{arguments.id}.image_to_text", back, [ids[i] for i in present], arguments.seed)
+        more["median_rank"] = float(np.median(ranks[first])) + 1
+        more["recall_curve"] = {
+            str(k): round(100 * float((ranks[first] < k).mean()), 3) for k in range(1, min(50, len(ids)) + 1)
+        }
+    write_scores(
+        arguments,
+        "score_retrieval",
+        argv,
+        benchmark=arguments.id.split(".")[0],
+        definition=DEFINITION,
+        figures=figures,
+        inputs=[arguments.similarity, arguments.captions],
+        images=len(ids),
+        breakdown={},
+        **more,
+    )
+
+
+def _read_captions(path: Path) -> tuple[list[str], np.ndarray, list[list[int]] | None]:
+    content = read_json(path)
+    if not isinstance(content, Mapping) or not content.get("captions") or not content.get("images"):
+        raise ValueError(f'{path} must hold non-empty lists "captions" and "images"; run rank_images again.')
+    ids, captions = content["images"], content["captions"]
+    image_index = np.array([caption["image_index"] for caption in captions])
+    if image_index.min() < 0 or image_index.max() >= len(ids):
+        raise ValueError(f"{path} points to an image that is not in its list of {len(ids)}; run rank_images again.")
+    grouped = [bool(caption.get("group")) for caption in captions]
+    if any(grouped) and not all(grouped):
+        raise ValueError(f"{path} has captions with and without a group; score them apart.")
+    return ids, image_index, [caption["group"] for caption in captions] if all(grouped) else None
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,75 @@
+"""`scores.json`: figures with n and interval, break-downs, and what they were computed from."""
+
+import argparse
+import shlex
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workflow_scripts.command_line import read_json, write_json
+from workflow_scripts.evaluation.bootstrap import confidence_interval
+from workflow_scripts.identity import sha256_of_file
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that every scorer shares."""
+    parser.add_argument("--id", required=True, help="id of the figure, e.g. visual_genome.exact_match.after")
+    parser.add_argument("--output", type=Path, required=True, help="the scores.json to write")
+    parser.add_argument("--run", type=Path, help="run.json of the training whose adaptor is scored")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
+
+
+def figure(id: str, values: np.ndarray, images: Sequence[str], seed: int) -> dict[str, Any]:
+    """The mean of values [N] in per cent with its 95 % interval over images [N]."""
+    low, high = confidence_interval(values, images, seed)
+    return {
+        "id": id,
+        "value": _per_cent(float(np.mean(values))),
+        "unit": "%",
+        "n": len(values),
+        "ci95": [_per_cent(low), _per_cent(high)],
+    }
+
+
+def break_down(values: np.ndarray, kinds: Sequence[str | None]) -> dict[str, dict[str, float | int]]:
+    """Mean of values [N] in per cent and number for each kind [N], kinds in alphabetical order."""
+    groups: dict[str, list[float]] = defaultdict(list)
+    for value, kind in zip(values, kinds, strict=True):
+        groups[kind or "other"].append(float(value))
+    return {kind: {"value": _per_cent(float(np.mean(groups[kind]))), "n": len(groups[kind])} for kind in sorted(groups)}
+
+
+def write_scores(
+    arguments: argparse.Namespace,
+    module: str,
+    argv: Sequence[str],
+    benchmark: str,
+    definition: str,
+    figures: Sequence[Mapping[str, Any]],
+    inputs: Sequence[Path],
+    **more: Any,
+) -> None:
+    """Write scores.json with the command that makes it again and the checksums of what it read."""
+    write_json(
+        arguments.output,
+        {
+            "benchmark": benchmark,
+            "id": arguments.id,
+            "definition": definition,
+            "figures": list(figures),
+            **more,
+            "adaptor_run_id": read_json(arguments.run)["run_id"] if arguments.run else None,
+            "command": shlex.join(["python", "-m", f"workflow_scripts.evaluation.{module}", *map(str, argv)]),
+            "inputs": {str(path): sha256_of_file(path) for path in inputs},
+        },
+    )
+    for one in figures:
+        low, high = one["ci95"]
+        print(f"{one['id']}: {one['value']:.2f} {one['unit']} [{low:.2f}, {high:.2f}], n = {one['n']}")
+
+
+def _per_cent(share: float) -> float:
+    return round(100 * share, 4)
