@@ -23,7 +23,7 @@ $(STAMP): envs/requirements.txt envs/requirements.lock envs/without_dependencies
 
 reproduce: env ## run the whole workflow at SCALE (default mini) and say where the report is
 	snakemake --cores $(CORES) --config scale=$(SCALE)
-	@python -m workflow_scripts.report.where --scale $(SCALE)
+	@echo "The report: $(CURDIR)/results/$(SCALE)/report/index.html"
 
 plan: env ## what would run, and why, without running it
 	snakemake --dry-run --cores $(CORES) --config scale=$(SCALE)

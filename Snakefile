@@ -1,0 +1,26 @@
+# Reproduces an image search system with natural-language queries, from URLs to the report.
+# `snakemake --cores all` makes the report of the scale named in config.yaml.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/miniature.smk"
+include: "rules/sources.smk"
+include: "rules/data.smk"
+include: "rules/models.smk"
+include: "rules/features.smk"
+include: "rules/training.smk"
+include: "rules/evaluation.smk"
+include: "rules/search.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        REPORT,

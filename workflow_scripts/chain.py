@@ -1,0 +1,203 @@
+"""What a configuration asks for: every product of the chain with what defines it, and so the folder it lies in.
+
+Nothing here reads a file: identities follow from settings and from the identities of what lies upstream. A changed
+setting is a new folder, and setting it back finds the old one.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from workflow_scripts.config.base import Section
+from workflow_scripts.config.settings import Scale, Settings
+from workflow_scripts.identity import run_id
+
+MIXES = {
+    "finetune": "visual_genome_mix",
+    "finetune_okvqa": "okvqa_mix",
+    "finetune_refcoco": "refcoco_mix",
+}
+"""The mix that each finetuning stage learns from; pretraining learns from the filtered pairs."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """Something that one rule makes: `definition` says all that determines it, `name` is for people."""
+
+    area: str
+    name: str
+    definition: Mapping[str, Any]
+    parents: Mapping[str, "Product"] = field(default_factory=dict)
+    settings: Section | None = None
+
+    @cached_property
+    def id(self) -> str:
+        parents = {role: parent.id for role, parent in self.parents.items()}
+        settings = self.settings.defining() if self.settings is not None else None
+        return run_id({"what": self.definition, "settings": settings, "from": parents})
+
+    @property
+    def key(self) -> str:
+        """The name of the product's folder in its area."""
+        return f"{self.name}-{self.id}"
+
+    @property
+    def path(self) -> str:
+        """The product's folder, relative to the folder of the scale."""
+        return f"{self.area}/{self.key}"
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The products of one experiment."""
+
+    scale: Scale
+    stages: tuple[str, ...] = ()
+    label: str = ""
+
+    def _source(self) -> dict[str, Product]:
+        """What everything that is downloaded comes from: the miniature world, or the outside, which has no identity."""
+        return {"world": self.world} if self.world else {}
+
+    @cached_property
+    def world(self) -> Product | None:
+        if self.scale.world is None:
+            return None
+        return Product("world", "world", {"what": "world"}, settings=self.scale.world)
+
+    def annotations(self, dataset: str) -> Product:
+        return Product("annotations", dataset, {"dataset": dataset}, self._source())
+
+    def images(self, image_set: str) -> Product:
+        return Product("images", image_set, {"image_set": image_set}, self._source(), self.scale.download)
+
+    @cached_property
+    def feature_extractor(self) -> Product:
+        return Product(
+            "models",
+            "feature_extractor",
+            {"model": "feature_extractor"},
+            {"corpus": self.corpus("vision")},
+            self.scale.feature_extractor,
+        )
+
+    @cached_property
+    def language_model(self) -> Product:
+        return Product(
+            "models",
+            "language_model",
+            {"model": "language_model"},
+            {"corpus": self.corpus("text")},
+            self.scale.language_model,
+        )
+
+    @cached_property
+    def clip(self) -> Product | None:
+        if self.scale.clip is None:
+            return None
+        return Product("models", "clip", {"model": "clip"}, {"corpus": self.corpus("vision")}, self.scale.clip)
+
+    def corpus(self, kind: str) -> Product:
+        """What the small models learn from: kind is "vision" (pictures and captions) or "text"."""
+        return Product("corpora", kind, {"corpus": kind}, self._source() or {"pairs": self.pairs})
+
+    def features(self, image_set: str) -> Product:
+        parents = {"images": self.images(image_set), "feature_extractor": self.feature_extractor}
+        return Product("features", image_set, {"features_of": image_set}, parents)
+
+    @cached_property
+    def pairs(self) -> Product:
+        parents = {name: self.images(name) for name in self.scale.roles.pretraining}
+        return Product("data", "pairs", {"data": "pairs"}, parents, self.scale.filter)
+
+    def mix(self, name: str) -> Product:
+        settings = {
+            "visual_genome_mix": self.scale.mix,
+            "okvqa_mix": self.scale.mix_okvqa,
+            "refcoco_mix": self.scale.mix_refcoco,
+        }[name]
+        if settings is None:
+            raise ValueError(f"experiments.{self.label} needs {name}, for which this scale has no settings.")
+        return Product("data", name, {"data": name}, self._mix_images(name), settings)
+
+    def _mix_images(self, name: str) -> dict[str, Product]:
+        roles = self.scale.roles
+        used = {
+            "visual_genome_mix": (roles.visual_genome, roles.descriptions),
+            "okvqa_mix": (roles.okvqa_train,),
+            "refcoco_mix": (roles.refcoco,),
+        }[name]
+        return {image_set: self.images(image_set) for image_set in used if image_set}
+
+    def benchmark(self, name: str) -> Product:
+        """The questions of a benchmark: visual_genome, okvqa, refcoco, coco_retrieval or colour_matched."""
+        roles = self.scale.roles
+        image_set, settings = {
+            "visual_genome": (roles.visual_genome, self.scale.visual_genome),
+            "okvqa": (roles.okvqa_val, self.scale.okvqa),
+            "refcoco": (roles.refcoco, self.scale.refcoco),
+            "coco_retrieval": (roles.retrieval, self.scale.retrieval),
+            "colour_matched": (roles.colour_matched, self.scale.retrieval),
+        }[name]
+        assert image_set is not None, f"this scale has no data for the benchmark {name}"
+        return Product("benchmarks", name, {"benchmark": name}, {image_set: self.images(image_set)}, settings)
+
+    def benchmark_image_set(self, name: str) -> str:
+        """The image set that a benchmark asks about."""
+        return next(iter(self.benchmark(name).parents))
+
+    def samples(self, stage: str) -> Product:
+        """The samples that a training stage learns from."""
+        return self.pairs if stage == "pretrain" else self.mix(MIXES[stage])
+
+    def sample_image_sets(self, stage: str) -> list[str]:
+        """The image sets whose features a training stage reads."""
+        return self.scale.roles.pretraining if stage == "pretrain" else list(self._mix_images(MIXES[stage]))
+
+    def run(self, stage: str) -> Product:
+        """The training run of a stage, started from the adaptor of the stage before it."""
+        assert stage in self.stages, f"{self.label} has no stage {stage}"
+        settings = getattr(self.scale, stage)
+        if settings is None:
+            raise ValueError(f"experiments.{self.label}.stages names {stage}, for which this scale has no settings.")
+        parents = {
+            "samples": self.samples(stage),
+            "feature_extractor": self.feature_extractor,
+            "language_model": self.language_model,
+        }
+        position = self.stages.index(stage)
+        if position:
+            parents["initial_adaptor"] = self.run(self.stages[position - 1])
+        return Product(stage, self.label, {"stage": stage}, parents, settings)
+
+    @property
+    def runs(self) -> list[Product]:
+        return [self.run(stage) for stage in self.stages]
+
+
+def chains(settings: Settings) -> dict[str, Chain]:
+    """One chain for each experiment, by its name; runs that several share carry the name of the first."""
+    names: dict[str, str] = {}
+    found = {}
+    for label, scale in settings.of_experiments.items():
+        chain = _NamedChain(scale, tuple(settings.experiments[label].stages), label, names)
+        found[label] = chain
+        for run in chain.runs:
+            names.setdefault(run.id, label)
+    return found
+
+
+@dataclass(frozen=True)
+class _NamedChain(Chain):
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, stage: str) -> Product:
+        own = super().run(stage)
+        name = self.names.get(own.id, self.label)
+        return Product(own.area, name, own.definition, own.parents, own.settings)
+
+
+def by_key(products: Iterable[Product]) -> dict[str, Product]:
+    """Products by the name of their folder."""
+    return {product.key: product for product in products}

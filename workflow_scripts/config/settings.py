@@ -1,0 +1,166 @@
+"""The whole configuration: config.yaml and one file of scales/, merged, validated, and the errors said in sentences."""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import Field, ValidationError
+
+from workflow_scripts.config.base import Section
+from workflow_scripts.config.data import BenchmarkSettings, DownloadSettings, FilterSettings, MixSettings
+from workflow_scripts.config.evaluation import PredictSettings
+from workflow_scripts.config.language import LanguageModelSettings
+from workflow_scripts.config.search import IndexSettings
+from workflow_scripts.config.training import TrainingSettings
+from workflow_scripts.config.vision import ClipSettings, FeatureExtractorSettings
+from workflow_scripts.config.world import WorldSettings
+
+Model = TypeVar("Model", bound=Section)
+Stage = Literal["pretrain", "finetune", "finetune_okvqa", "finetune_refcoco"]
+
+
+class Roles(Section):
+    """Which image sets play which part; null where a scale has no data for it, and its figures are absent cells."""
+
+    pretraining: list[str] = Field(
+        min_length=1, description="Image sets with captions that the adaptor is pretrained on."
+    )
+    retrieval: str = Field(description="Image set with captions for text-to-image retrieval and for search.")
+    retrieval_validation: str | None = Field(None, description="The same for choosing settings; never reported.")
+    colour_matched: str | None = Field(None, description="Groups of pictures that differ in nouns only.")
+    visual_genome: str | None = Field(None, description="Image set with questions and relationships.")
+    descriptions: str | None = Field(None, description="Image set with long descriptions.")
+    okvqa_train: str | None = Field(None, description="Image set of the OK-VQA training questions.")
+    okvqa_val: str | None = Field(None, description="Image set of the OK-VQA validation questions.")
+    refcoco: str | None = Field(None, description="Image set of the referring expressions.")
+
+    def image_sets(self) -> list[str]:
+        """All image sets that any role names, each once, in the order of the fields."""
+        names: list[str] = []
+        for value in self.__dict__.values():
+            names.extend([value] if isinstance(value, str) else value or [])
+        return list(dict.fromkeys(names))
+
+
+class Scale(Section):
+    """All values of one scale: what scales/<name>.yaml holds, after the overrides of config.yaml and --config."""
+
+    description: str = Field(description="One sentence for the head of the report.")
+    figures_are_meaningful: bool = Field(description="False where a scale only exercises the chain.")
+    world: WorldSettings | None = Field(None, description="The miniature world; null for real data.")
+    roles: Roles
+    download: DownloadSettings
+    filter: FilterSettings
+    mix: MixSettings | None = Field(None, description="The finetuning mix of Visual Genome and MiniGPT-4.")
+    mix_okvqa: MixSettings | None = None
+    mix_refcoco: MixSettings | None = None
+    feature_extractor: FeatureExtractorSettings
+    language_model: LanguageModelSettings
+    clip: ClipSettings | None = Field(None, description="The baseline of Table 1; null leaves its row empty.")
+    pretrain: TrainingSettings
+    finetune: TrainingSettings | None = None
+    finetune_okvqa: TrainingSettings | None = None
+    finetune_refcoco: TrainingSettings | None = None
+    predict: PredictSettings
+    visual_genome: BenchmarkSettings = BenchmarkSettings()
+    okvqa: BenchmarkSettings = BenchmarkSettings()
+    refcoco: BenchmarkSettings = BenchmarkSettings()
+    retrieval: BenchmarkSettings = BenchmarkSettings()
+    index: IndexSettings
+    queries: list[str] = Field(min_length=1, description="What the report's search sheet asks for.")
+
+
+class Experiment(Section):
+    """One row of `experiments`: the stages that it trains and what differs from the scale's values."""
+
+    stages: list[Stage] = Field(["pretrain", "finetune"], min_length=1, description="In the order of training.")
+    changes: dict[str, Any] = Field({}, description="Values that replace those of the scale, nested as there.")
+
+
+class Settings(Section):
+    """What a user edits in config.yaml, with the chosen scale resolved."""
+
+    scale: str
+    results: str = Field("results", description="Folder for everything that a run writes.")
+    mirror: str | None = Field(None, description="A folder with one sub-folder a host, served in place of the web.")
+    experiments: dict[str, Experiment] = Field(min_length=1)
+    values: Scale
+    of_experiments: dict[str, Scale] = Field(description="The scale's values with each experiment's changes.")
+
+
+def load_settings(config: Mapping[str, Any], scales: Path) -> Settings:
+    """Merge the chosen scale's file with the configuration and validate the result.
+
+    Args:
+        config: config.yaml with the command line's --config merged in; any key of a scale file in it wins.
+        scales: the folder of the scale files.
+
+    Raises:
+        ValueError: one sentence that names the key, the value and what is allowed.
+    """
+    own = {key: config[key] for key in ("results", "mirror", "experiments") if key in config}
+    name = config.get("scale")
+    known = sorted(path.stem for path in scales.glob("*.yaml"))
+    if name not in known:
+        raise ValueError(f"scale = {name!r}: there is no such scale; choose one of {', '.join(known)}.")
+    values = yaml.safe_load((scales / f"{name}.yaml").read_text(encoding="utf-8"))
+    overrides = {key: value for key, value in config.items() if key not in own and key != "scale"}
+    values = merge(values, overrides)
+    scale = _validated(Scale, values, "")
+    experiments = {
+        key: _validated(Experiment, row or {}, f"experiments.{key}.")
+        for key, row in (own.get("experiments") or {}).items()
+    }
+    of_experiments = {
+        key: _validated(Scale, merge(values, row.changes), f"experiments.{key}.changes.")
+        for key, row in experiments.items()
+    }
+    own["experiments"] = experiments
+    return _validated(Settings, {**own, "scale": name, "values": scale, "of_experiments": of_experiments}, "")
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `changes`, mappings merged key by key, everything else replaced."""
+    merged = dict(base)
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _validated(model: type[Model], values: Any, prefix: str) -> Model:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ValueError(_sentence(error, model, prefix)) from None
+
+
+def _sentence(error: ValidationError, model: type[Section], prefix: str) -> str:
+    first = error.errors(include_url=False)[0]
+    key = prefix + ".".join(str(part) for part in first["loc"])
+    others = f" ({error.error_count() - 1} more values are wrong.)" if error.error_count() > 1 else ""
+    if first["type"] == "extra_forbidden":
+        allowed = _fields_at(model, first["loc"][:-1])
+        close = difflib.get_close_matches(str(first["loc"][-1]), allowed, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"allowed here: {', '.join(allowed)}."
+        return f"{key} = {first['input']!r}: there is no such setting; {hint}{others}"
+    if first["type"] == "missing":
+        return f"{key} is missing; the scale file must set it.{others}"
+    reason = first["msg"][0].lower() + first["msg"][1:]
+    return f"{key} = {first['input']!r}: {reason}.{others}"
+
+
+def _fields_at(model: type[Section], location: tuple[int | str, ...]) -> list[str]:
+    """The names of the settings at a place in the configuration."""
+    for part in location:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            continue
+        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        found = [kind for kind in candidates if isinstance(kind, type) and issubclass(kind, Section)]
+        model = found[0] if found else model
+    return list(model.model_fields)
