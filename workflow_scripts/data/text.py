@@ -48,6 +48,7 @@ _KINDS = (
     ("exists", re.compile(r"^(is|are) there\b|^can you see\b|^do you see\b|^does (the|this) (image|picture)\b")),
 )
 _FIRST_WORDS = ("what", "who", "why", "when", "how", "which")
+_YES_NO_WORDS = ("is", "are", "do", "does", "can", "has", "was", "were", "did", "will", "could", "would", "should")
 
 
 def question_kind(query: str) -> str:
@@ -56,7 +57,8 @@ def question_kind(query: str) -> str:
     for kind, pattern in _KINDS:
         if pattern.search(query):
             return kind
-    first = query.split(" ", 1)[0].rstrip("?'s,") if query else ""
+    match = re.match(r"[a-z]+", query)
+    first = match.group() if match else ""
     if first in _FIRST_WORDS:
         return first
-    return "yes_no" if first in ("is", "are", "do", "does", "can", "has", "wa", "were", "did") else "other"
+    return "yes_no" if first in _YES_NO_WORDS else "other"
