@@ -1,0 +1,72 @@
+"""What a configuration asks for, and which folders follow from a change of it."""
+
+from pathlib import Path
+
+import yaml
+
+from workflow_scripts.chain import chains
+from workflow_scripts.config.settings import load_settings, merge
+from workflow_scripts.evaluations import evaluations
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def chain_of(experiment="report", **changes):
+    return all_chains(**changes)[experiment]
+
+
+def all_chains(**changes):
+    return chains(load_settings(merge(CONFIG, {"scale": "mini", **changes}), ROOT / "scales"))
+
+
+def test_a_changed_finetuning_rate_changes_the_finetuning_and_nothing_before_it():
+    before, after = chain_of(), chain_of(finetune={"learning_rate": 0.123})
+    assert before.run("finetune").id != after.run("finetune").id
+    assert before.run("pretrain").path == after.run("pretrain").path
+    assert before.mix("visual_genome_mix").path == after.mix("visual_genome_mix").path
+
+
+def test_setting_a_value_back_gives_the_old_folder():
+    assert chain_of().run("finetune").path == chain_of(finetune={}).run("finetune").path
+
+
+def test_a_changed_caption_filter_changes_pairs_and_all_trainings_but_not_downloads_or_features():
+    before, after = chain_of(), chain_of(filter={"maximum_tokens": 99})
+    assert before.pairs.path != after.pairs.path
+    assert before.run("pretrain").path != after.run("pretrain").path
+    assert before.run("finetune").path != after.run("finetune").path
+    for image_set in before.scale.roles.image_sets():
+        assert before.features(image_set).path == after.features(image_set).path
+
+
+def test_a_setting_that_cannot_change_the_result_changes_no_identity():
+    before, after = chain_of(), chain_of(pretrain={"log_every": 7}, download={"threads": 3})
+    assert before.run("pretrain").path == after.run("pretrain").path
+
+
+def test_a_changed_world_changes_everything():
+    before, after = chain_of(), chain_of(world={"seed": 12345})
+    for name in ("world", "feature_extractor", "language_model", "clip", "pairs"):
+        assert getattr(before, name).path != getattr(after, name).path
+
+
+def test_experiments_share_the_trainings_that_are_the_same():
+    found = all_chains()
+    assert found["okvqa"].run("finetune").path == found["report"].run("finetune").path
+    runs = {run.path for chain in found.values() for run in chain.runs}
+    assert len(runs) == 4
+
+
+def test_a_shared_run_carries_the_name_of_the_first_experiment_that_asks_for_it():
+    assert all_chains()["okvqa"].run("finetune").name == "report"
+    assert all_chains()["okvqa"].run("finetune_okvqa").name == "okvqa"
+
+
+def test_every_figure_has_an_id_of_its_own_and_an_experiment_that_repeats_one_is_marked():
+    rows = {"mlp": {"changes": {"pretrain": {"adaptor": "mlp"}, "finetune": {"adaptor": "mlp"}}}}
+    figures = [evaluation.figure for evaluation in evaluations(all_chains(experiments=rows).values())]
+    assert len(figures) == len(set(figures))
+    assert "visual_genome.exact_match.after" in figures
+    assert "visual_genome.exact_match.after@mlp" in figures
+    assert "okvqa.accuracy.finetuned" in figures

@@ -1,0 +1,60 @@
+"""The configuration: merged, validated, and wrong values said in one sentence."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from workflow_scripts.config.settings import load_settings, merge
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+SCALES = ROOT / "scales"
+
+
+def settings(**changes):
+    return load_settings(merge(CONFIG, changes), SCALES)
+
+
+@pytest.mark.parametrize("scale", sorted(path.stem for path in SCALES.glob("*.yaml")))
+def test_every_scale_is_valid(scale):
+    config = {**CONFIG, "scale": scale, "experiments": {"report": {"stages": ["pretrain"]}}}
+    assert load_settings(config, SCALES).scale == scale
+
+
+def test_a_value_of_the_configuration_replaces_that_of_the_scale():
+    assert settings(finetune={"learning_rate": 0.0123}).values.finetune.learning_rate == 0.0123
+
+
+def test_a_misspelt_setting_is_named_with_the_one_that_was_meant():
+    with pytest.raises(ValueError, match=r"finetune\.learnig_rate = 0\.1: .*did you mean learning_rate\?"):
+        settings(finetune={"learnig_rate": 0.1})
+
+
+def test_a_misspelt_section_is_named():
+    with pytest.raises(ValueError, match=r"finetun = .*did you mean finetune\?"):
+        settings(finetun={"learning_rate": 0.1})
+
+
+def test_a_value_out_of_range_is_named_with_its_bound():
+    with pytest.raises(ValueError, match=r"finetune\.batch_size = 0: .*greater than or equal to 1"):
+        settings(finetune={"batch_size": 0})
+
+
+def test_an_unknown_scale_is_named_with_those_that_exist():
+    with pytest.raises(ValueError, match=r"scale = 'huge': .*mini.*tiny"):
+        settings(scale="huge")
+
+
+def test_an_error_in_an_experiment_names_the_experiment():
+    rows = {"odd": {"stages": ["pretrain"], "changes": {"pretrain": {"batch_size": -1}}}}
+    with pytest.raises(ValueError, match=r"experiments\.odd\.changes\.pretrain\.batch_size = -1"):
+        settings(experiments=rows)
+
+
+def test_an_experiment_changes_only_what_it_names():
+    rows = {"hot": {"changes": {"finetune": {"learning_rate": 0.5}}}}
+    found = settings(experiments=rows)
+    assert found.of_experiments["hot"].finetune.learning_rate == 0.5
+    assert found.of_experiments["report"] == found.values
+    assert found.of_experiments["hot"].pretrain == found.values.pretrain
