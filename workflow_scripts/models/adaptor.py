@@ -1,0 +1,149 @@
+"""The adaptor between the feature extractor and the language model: the only part of the system that is trained."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from workflow_scripts.command_line import write_atomically
+
+KINDS = ("linear", "mlp")
+
+
+class LinearAdaptor(nn.Module):
+    """One affine map per query token, [B, Q, D] -> [B, Q, W] (B batch, Q queries, D feature width, W model width)."""
+
+    kind = "linear"
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        self.projection = nn.Linear(in_features, out_features)
+
+    @property
+    def first_layer(self) -> nn.Linear:
+        """The layer that reads the features."""
+        return self.projection
+
+    @property
+    def last_layer(self) -> nn.Linear:
+        """The layer that writes the soft tokens."""
+        return self.projection
+
+    def forward(self, query_output: Tensor) -> Tensor:
+        """Map query output [B, Q, D] to soft tokens [B, Q, W]."""
+        return self.projection(query_output)
+
+
+class MLPAdaptor(nn.Module):
+    """Two affine maps with a GELU between them, [B, Q, D] -> [B, Q, W]; the hidden width is W."""
+
+    kind = "mlp"
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        self.layers = nn.Sequential(
+            nn.Linear(in_features, out_features), nn.GELU(), nn.Linear(out_features, out_features)
+        )
+
+    @property
+    def first_layer(self) -> nn.Linear:
+        """The layer that reads the features."""
+        return self.layers[0]
+
+    @property
+    def last_layer(self) -> nn.Linear:
+        """The layer that writes the soft tokens."""
+        return self.layers[2]
+
+    def forward(self, query_output: Tensor) -> Tensor:
+        """Map query output [B, Q, D] to soft tokens [B, Q, W]."""
+        return self.layers(query_output)
+
+
+Adaptor = LinearAdaptor | MLPAdaptor
+
+
+def build_adaptor(
+    kind: str,
+    in_features: int,
+    out_features: int,
+    mean: Tensor | None = None,
+    std: Tensor | None = None,
+    output_std: float | None = None,
+) -> Adaptor:
+    """Build an untrained adaptor of a kind ("linear" or "mlp").
+
+    With `mean` and `std` [D] the first layer starts as if the features were standardised (a
+    constant that folds into the affine map, so that no parameter is added); with `output_std` the last layer is
+    scaled so that soft tokens of standardised features start with about that standard deviation, that of
+    the language model's own embeddings.
+    """
+    if kind == "linear":
+        adaptor: Adaptor = LinearAdaptor(in_features, out_features)
+    elif kind == "mlp":
+        adaptor = MLPAdaptor(in_features, out_features)
+    else:
+        raise ValueError(f'There is no adaptor of kind "{kind}"; choose one of {", ".join(KINDS)}.')
+    with torch.no_grad():
+        if output_std is not None:
+            # nn.Linear draws from U(-1/sqrt(n), 1/sqrt(n)): unit input gives outputs of variance 1/3.
+            adaptor.last_layer.weight.mul_(output_std * 3**0.5)
+            adaptor.last_layer.bias.zero_()
+        if mean is not None and std is not None:
+            first = adaptor.first_layer
+            first.weight.div_(std.to(first.weight).clamp_min(1e-6))
+            first.bias.sub_(first.weight @ mean.to(first.weight))
+    return adaptor
+
+
+def save_adaptor(adaptor: Adaptor, path: Path, metadata: Mapping[str, Any] | None = None) -> None:
+    """Write an adaptor as one safetensors file whose metadata name its kind and widths."""
+    header = {key: value if isinstance(value, str) else json.dumps(value) for key, value in (metadata or {}).items()}
+    header |= {
+        "kind": adaptor.kind,
+        "in_features": str(adaptor.in_features),
+        "out_features": str(adaptor.out_features),
+    }
+    state = {
+        name: tensor.detach().to("cpu", torch.float32).contiguous() for name, tensor in adaptor.state_dict().items()
+    }
+    write_atomically(path, save(state, metadata=header))
+
+
+def read_adaptor_metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of an adaptor file; a missing or damaged file is a ValueError that names it."""
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"The adaptor {path} does not exist; run the training that writes it first.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"The adaptor {path} cannot be read ({error}); run its training again.") from error
+    missing = {"kind", "in_features", "out_features"} - metadata.keys()
+    if missing:
+        raise ValueError(f"{path} is not an adaptor file: its metadata lack {', '.join(sorted(missing))}.")
+    return metadata
+
+
+def load_adaptor(path: Path) -> Adaptor:
+    """Load an adaptor that `save_adaptor` wrote, in eval mode on the CPU."""
+    path = Path(path)
+    metadata = read_adaptor_metadata(path)
+    adaptor = build_adaptor(metadata["kind"], int(metadata["in_features"]), int(metadata["out_features"]))
+    with safe_open(path, framework="pt") as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    try:
+        adaptor.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"The weights in {path} do not fit the kind and widths that it states: {error}") from error
+    return adaptor.eval()

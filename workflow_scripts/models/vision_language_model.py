@@ -1,0 +1,138 @@
+"""Feature extractor's query output -> adaptor -> frozen language model: the loss and the answers."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from workflow_scripts.models.adaptor import Adaptor
+from workflow_scripts.models.prompt import Prompt
+
+Ids = Sequence[Sequence[int]]
+
+
+class VisionLanguageModel(nn.Module):
+    """The system behind one image and one query; only its adaptor has parameters that require gradients.
+
+    In shapes: B batch, Q queries, D feature width, W width of the language model, T tokens.
+    """
+
+    def __init__(self, adaptor: Adaptor, language_model: PreTrainedModel, prompt: Prompt) -> None:
+        super().__init__()
+        width = language_model.get_input_embeddings().weight.shape[1]
+        if adaptor.out_features != width:
+            raise ValueError(
+                f"The adaptor writes soft tokens of width {adaptor.out_features}, but the language model's "
+                f"embeddings are {width} wide; train an adaptor for this language model."
+            )
+        self.adaptor = adaptor
+        self.language_model = language_model.requires_grad_(False).eval()
+        self.prompt = prompt
+
+    def train(self, mode: bool = True) -> "VisionLanguageModel":
+        """Set the adaptor's mode; the frozen language model stays in eval mode."""
+        super().train(mode)
+        self.language_model.eval()
+        return self
+
+    def loss(self, query_output: Tensor, queries: Sequence[str], answers: Sequence[str]) -> Tensor:
+        """Return the mean cross-entropy of the answer tokens, end token included, for query output [B, Q, D]."""
+        before, after = zip(*(self.prompt.prefix_ids(query) for query in queries), strict=True)
+        return self(query_output, before, after, [self.prompt.answer_ids(answer) for answer in answers])
+
+    def forward(self, query_output: Tensor, before: Ids, after: Ids, answers: Ids) -> Tensor:
+        """Return the loss from token ids: those before and after the image tokens and those of the answer.
+
+        Logits are computed at answer positions only; the labels follow from lengths, never from token ids.
+        """
+        embeds, attention_mask, labels = self.training_inputs(query_output, before, after, answers)
+        hidden = self.language_model.get_decoder()(
+            inputs_embeds=embeds, attention_mask=attention_mask, use_cache=False
+        ).last_hidden_state
+        predicts = labels[:, 1:] != -100
+        logits = self.language_model.get_output_embeddings()(hidden[:, :-1][predicts])
+        return functional.cross_entropy(logits.float(), labels[:, 1:][predicts])
+
+    def training_inputs(
+        self, query_output: Tensor, before: Ids, after: Ids, answers: Ids
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return embeddings [B, T, W], attention mask [B, T] and labels [B, T], padded on the right.
+
+        Labels are -100 for everything but the answer and its end token.
+        """
+        prefixes = self._prefixes(query_output, before, after)
+        rows = [torch.cat([prefix, self._embed(ids)]) for prefix, ids in zip(prefixes, answers, strict=True)]
+        length = max(len(row) for row in rows)
+        labels = torch.full((len(rows), length), -100, device=rows[0].device)
+        attention_mask = torch.zeros((len(rows), length), dtype=torch.long, device=rows[0].device)
+        for index, (row, ids) in enumerate(zip(rows, answers, strict=True)):
+            if len(ids) < 2:
+                raise ValueError(f"The answer of sample {index} of the batch is empty: there is nothing to learn.")
+            labels[index, len(row) - len(ids) : len(row)] = torch.tensor(ids, device=labels.device)
+            attention_mask[index, : len(row)] = 1
+        embeds = torch.stack([functional.pad(row, (0, 0, 0, length - len(row))) for row in rows])
+        return embeds, attention_mask, labels
+
+    @torch.no_grad()
+    def generate(
+        self,
+        query_output: Tensor | None,
+        queries: Sequence[str],
+        max_new_tokens: int,
+        num_beams: int = 1,
+        temperature: float = 0.0,
+    ) -> list[str]:
+        """Answer a batch of queries about query output [B, Q, D], or about no image where it is None.
+
+        Prefixes are padded on the left, with attention mask, so that a batch answers as its samples
+        would alone. With temperature 0 the answer is the most probable one (greedy, or of the beams); above
+        it is sampled.
+        """
+        if query_output is None:
+            prefixes = [self._embed(self.prompt.text_ids(query)) for query in queries]
+        else:
+            before, after = zip(*(self.prompt.prefix_ids(query) for query in queries), strict=True)
+            prefixes = self._prefixes(query_output, before, after)
+        length = max(len(prefix) for prefix in prefixes)
+        embeds = torch.stack([functional.pad(row, (0, 0, length - len(row), 0)) for row in prefixes])
+        attention_mask = torch.stack(
+            [functional.pad(row.new_ones(len(row), dtype=torch.long), (length - len(row), 0)) for row in prefixes]
+        )
+        tokenizer = self.prompt.tokenizer
+        pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else self.prompt.end_id
+        sampling = (
+            {"do_sample": True, "temperature": temperature}
+            if temperature > 0
+            else {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+        )
+        # With inputs_embeds alone, generate() returns the new tokens only and derives position ids from the mask.
+        ids = self.language_model.generate(
+            inputs_embeds=embeds,
+            attention_mask=attention_mask,
+            max_new_tokens=max_new_tokens,
+            num_beams=num_beams,
+            eos_token_id=self.prompt.end_id,
+            pad_token_id=pad,
+            **sampling,
+        )
+        return [self.prompt.decode(_until(row, self.prompt.end_id)) for row in ids.tolist()]
+
+    def _prefixes(self, query_output: Tensor, before: Ids, after: Ids) -> list[Tensor]:
+        """Return each sample's embeddings [T, W] up to its answer; training and inference share it."""
+        weight = self.adaptor.first_layer.weight
+        soft_tokens = self.adaptor(query_output.to(weight.device, weight.dtype))
+        soft_tokens = soft_tokens.to(self.language_model.get_input_embeddings().weight.dtype)
+        return [
+            torch.cat([self._embed(left), image, self._embed(right)])
+            for left, image, right in zip(before, soft_tokens, after, strict=True)
+        ]
+
+    def _embed(self, ids: Sequence[int]) -> Tensor:
+        embedding = self.language_model.get_input_embeddings()
+        return embedding(torch.tensor(list(ids), dtype=torch.long, device=embedding.weight.device))
+
+
+def _until(ids: list[int], end: int) -> list[int]:
+    return ids[: ids.index(end)] if end in ids else ids
