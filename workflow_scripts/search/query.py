@@ -1,0 +1,76 @@
+"""Find the pictures of an index that fit a description best."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workflow_scripts.command_line import run_command, write_atomically
+from workflow_scripts.search.index import Index, embed_texts, extractor_sha256, newest_index
+from workflow_scripts.search.render import sheet_html, sheet_png
+
+if TYPE_CHECKING:
+    from workflow_scripts.models.feature_extractor import FeatureExtractor
+
+
+def load_extractor_of(index: Index, folder: Path | None = None) -> "FeatureExtractor":
+    """The extractor that the pictures of an index went through; any other one is an error."""
+    from workflow_scripts.models.feature_extractor import load_feature_extractor
+
+    folder = folder or (index.folder / index.manifest["feature_extractor"]).resolve()
+    if not folder.exists():
+        raise ValueError(
+            f"The extractor of {index.folder} is not at {folder} any more; say where: --feature-extractor."
+        )
+    checksum = extractor_sha256(folder)
+    if checksum != index.manifest["extractor_sha256"]:
+        raise ValueError(
+            f"{index.folder} was built with another extractor ({index.manifest['extractor_sha256'][:12]}) than {folder} "
+            f"({checksum[:12]}); their scores cannot be compared. Build the index again."
+        )
+    return load_feature_extractor(folder)
+
+
+def clean_query(text: str) -> str:
+    """A query without surplus spaces; an empty one is an error."""
+    text = " ".join(text.split())
+    if not text:
+        raise ValueError('The query is empty; describe what to look for, e.g. "a red kite left of a tree".')
+    return text
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("query", help='what to look for, e.g. "a red kite left of a tree"')
+    parser.add_argument("--top", type=int, default=15, help="how many pictures (15)")
+    parser.add_argument("--index", type=Path, help="folder of the index; by default the newest one under results/")
+    parser.add_argument("--feature-extractor", type=Path, help="where the index's extractor is, if it was moved")
+    parser.add_argument("--sheet", type=Path, help="write the pictures to this .html or .png file")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    arguments = parser.parse_args(argv)
+    query = clean_query(arguments.query)
+    if arguments.top < 1:
+        raise ValueError(f"--top {arguments.top} finds nothing; give 1 or more.")
+    if arguments.sheet and arguments.sheet.suffix.lower() not in (".html", ".png"):
+        raise ValueError(f"--sheet {arguments.sheet} must end in .html or .png.")
+
+    index = Index(arguments.index or newest_index(Path("results")))
+    extractor = load_extractor_of(index, arguments.feature_extractor)
+    hits = index.search(embed_texts(extractor, [query]), arguments.top)[0]
+    if arguments.sheet:
+        png = arguments.sheet.suffix.lower() == ".png"
+        write_atomically(arguments.sheet, (sheet_png if png else sheet_html)(query, hits, index))
+    if arguments.json:
+        rows = [{"rank": hit.rank, "score": round(hit.score, 6), **index.items[hit.row]} for hit in hits]
+        for row in rows:
+            del row["thumbnail_offset"], row["thumbnail_bytes"]
+        print(json.dumps({"query": query, "index": str(index.folder), "hits": rows}, indent=1, ensure_ascii=False))
+    else:
+        print(f"“{query}” in {index.folder} ({len(index)} pictures)")
+        for hit in hits:
+            print(f"{hit.rank:4d}  {hit.score:7.4f}  {hit.id}")
+
+
+if __name__ == "__main__":
+    run_command(main)
