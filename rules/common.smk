@@ -11,6 +11,7 @@ sys.path.insert(0, workflow.basedir)
 from workflow_scripts.chain import chains
 from workflow_scripts.code_digest import code_digest
 from workflow_scripts.config.settings import load_settings
+from workflow_scripts.identity import run_id
 from workflow_scripts.evaluations import RETRIEVAL_METHODS, evaluations
 
 try:
@@ -48,3 +49,81 @@ def folder(path):
 
 def folders(paths):
     return [folder(path) for path in paths]
+
+
+# Products by the name of their folder, as wildcards give them.
+IMAGES = by_key(CHAIN.images(name) for name in SCALE.roles.image_sets())
+FEATURES = by_key(CHAIN.features(name) for name in SCALE.roles.image_sets())
+RUNS = {run.path: run for chain in CHAINS.values() for run in chain.runs}
+BY_PATH = {evaluation.path: evaluation for evaluation in EVALUATIONS}
+CHAIN_OF_RUN = {run.path: chain for chain in CHAINS.values() for run in chain.runs}
+RETRIEVAL = {
+    "coco_retrieval": SCALE.roles.retrieval,
+    **({"colour_matched": SCALE.roles.colour_matched} if SCALE.roles.colour_matched else {}),
+}
+# A change of anything that retrieval depends on is a new folder for its scores, as everywhere.
+RETRIEVAL_ID = run_id(
+    {
+        "features": CHAIN.feature_extractor.id,
+        "clip": CHAIN.clip.id if CHAIN.clip else None,
+        "pairs": CHAIN.pairs.id,
+        "benchmarks": [CHAIN.benchmark(name).id for name in RETRIEVAL],
+    }
+)
+METHODS = [method for method in RETRIEVAL_METHODS if method != "clip" or CHAIN.clip]
+
+
+def run_of(wildcards):
+    return RUNS[f"{wildcards.stage}/{wildcards.run}"]
+
+
+def run_features(wildcards):
+    """The features that a training reads."""
+    run = run_of(wildcards)
+    return [at(CHAIN.features(name), "manifest.json") for name in CHAIN_OF_RUN[run.path].sample_image_sets(run.area)]
+
+
+def run_initial_adaptor(wildcards):
+    parent = run_of(wildcards).parents.get("initial_adaptor")
+    return [at(parent, "adaptor.safetensors")] if parent else []
+
+
+def evaluation_of(wildcards):
+    return BY_PATH[f"evaluation/{wildcards.benchmark}/{wildcards.evaluation}"]
+
+
+def evaluated_run(benchmark, evaluation):
+    """run.json of the training that was evaluated; nothing for a guess without a model."""
+    run = BY_PATH[f"evaluation/{benchmark}/{evaluation}"].run
+    return [at(run, "run.json")] if run else []
+
+
+def retrieval_inputs(wildcards):
+    """What a retrieval method compares the captions with."""
+    image_set = RETRIEVAL[wildcards.benchmark]
+    if wildcards.method == "blip2":
+        return {
+            "features": [at(CHAIN.features(image_set), "manifest.json")],
+            "model": at(CHAIN.feature_extractor, "SHA256SUMS"),
+        }
+    images = [at(CHAIN.images(image_set), "manifest.json")]
+    if wildcards.method == "clip":
+        return {"images": images, "model": at(CHAIN.clip, "SHA256SUMS")}
+    training = [at(CHAIN.images(name), "manifest.json") for name in SCALE.roles.pretraining]
+    return {"images": images, "pairs": at(CHAIN.pairs, "samples.parquet"), "training": training}
+
+
+def retrieval_options(wildcards, input):
+    """The same as command-line options, in the order of the inputs' names."""
+    if wildcards.method == "blip2":
+        return ["--features", *folders(input.features), "--feature-extractor", folder(input.model)]
+    if wildcards.method == "clip":
+        return ["--images", *folders(input.images), "--clip", folder(input.model)]
+    return [
+        "--images",
+        *folders(input.images),
+        "--training-pairs",
+        input.pairs,
+        "--training-images",
+        *folders(input.training),
+    ]

@@ -3,24 +3,23 @@
 
 rule train_adaptor:
     input:
-        samples=lambda wildcards: samples_of(run_of(wildcards)),
-        manifest=lambda wildcards: manifest_of(run_of(wildcards).parents["samples"]),
-        features=lambda wildcards: feature_manifests_of(run_of(wildcards)),
-        language_model=lambda wildcards: model_of(run_of(wildcards), "language_model"),
-        initial_adaptor=lambda wildcards: initial_adaptor_of(run_of(wildcards)),
+        samples=lambda wildcards: at(run_of(wildcards).parents["samples"], "samples.parquet"),
+        manifest=lambda wildcards: at(run_of(wildcards).parents["samples"], "manifest.json"),
+        features=run_features,
+        language_model=lambda wildcards: at(run_of(wildcards).parents["language_model"], "SHA256SUMS"),
+        initial_adaptor=run_initial_adaptor,
     output:
         adaptor=f"{R}/{{stage}}/{{run}}/adaptor.safetensors",
         run=f"{R}/{{stage}}/{{run}}/run.json",
     params:
         folder=f"{R}/{{stage}}/{{run}}",
-        launch=lambda wildcards: launcher(training_settings(run_of(wildcards))),
         features=lambda wildcards, input: folders(input.features),
-        language_model=lambda wildcards, input: folders(input.language_model),
+        language_model=lambda wildcards, input: folder(input.language_model),
         initial_adaptor=lambda wildcards, input: (
-            ["--initial-adaptor", *input.initial_adaptor] if input.initial_adaptor else []
+            ["--initial-adaptor", input.initial_adaptor] if input.initial_adaptor else []
         ),
-        settings=lambda wildcards: settings_json(run_of(wildcards)),
-        identity=lambda wildcards: identity_json(run_of(wildcards)),
+        settings=lambda wildcards: settings_json(run_of(wildcards).settings),
+        identity=lambda wildcards: json.dumps(run_of(wildcards).identity),
         label=lambda wildcards: run_of(wildcards).name,
         tracking=TRACKING_URI,
         scale=SETTINGS.scale,
@@ -33,16 +32,17 @@ rule train_adaptor:
         stage="pretrain|finetune|finetune_okvqa|finetune_refcoco",
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=2500,
         runtime=60,
         gpu=0,
+        attempt=lambda wildcards, attempt: attempt,
     conda:
         "../envs/environment.yaml"
     shell:
-        "{params.launch} -m workflow_scripts.training.train_adaptor --run-folder {params.folder:q}"
+        "python -m workflow_scripts.training.train_adaptor --run-folder {params.folder:q}"
         " --stage {wildcards.stage} --label {params.label:q} --samples {input.samples:q}"
         " --samples-manifest {input.manifest:q} --features {params.features:q}"
         " --language-model {params.language_model:q} {params.initial_adaptor:q}"
-        " --settings {params.settings:q} --identity {params.identity:q}"
+        " --settings {params.settings:q} --identity {params.identity:q} --attempt {resources.attempt}"
         " --tracking-uri {params.tracking:q} --experiment {params.scale:q}"
         " --code-digest {params.code} 2>&1 | tee {log:q}"

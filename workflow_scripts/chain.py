@@ -31,11 +31,16 @@ class Product:
     parents: Mapping[str, "Product"] = field(default_factory=dict)
     settings: Section | None = None
 
-    @cached_property
-    def id(self) -> str:
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that defines the product: what it is, its settings, and the ids of what it is made from."""
         parents = {role: parent.id for role, parent in self.parents.items()}
         settings = self.settings.defining() if self.settings is not None else None
-        return run_id({"what": self.definition, "settings": settings, "from": parents})
+        return {"what": self.definition, "settings": settings, "from": parents}
+
+    @cached_property
+    def id(self) -> str:
+        return run_id(self.identity)
 
     @property
     def key(self) -> str:

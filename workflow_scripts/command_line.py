@@ -67,8 +67,10 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             os.fsync(stream.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, f"{error.strerror} (the old file, if any, was kept)", str(path)) from error
         raise
 
 

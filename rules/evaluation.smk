@@ -1,0 +1,200 @@
+# Predicting and scoring are separate rules: a score is computed again from its predictions in a second.
+
+
+rule predict:
+    input:
+        questions=lambda wildcards: at(evaluation_of(wildcards).benchmark, "questions.parquet"),
+        features=lambda wildcards: at(
+            CHAIN.features(CHAIN.benchmark_image_set(wildcards.benchmark)), "manifest.json"
+        ),
+        language_model=lambda wildcards: at(evaluation_of(wildcards).run.parents["language_model"], "SHA256SUMS"),
+        adaptor=lambda wildcards: at(evaluation_of(wildcards).run, "adaptor.safetensors"),
+    output:
+        f"{R}/evaluation/{{benchmark}}/{{evaluation}}/predictions.jsonl",
+    params:
+        features=lambda wildcards, input: folder(input.features),
+        language_model=lambda wildcards, input: folder(input.language_model),
+        settings=settings_json(SCALE.predict),
+        shuffle=lambda wildcards: ["--shuffle-images"] if evaluation_of(wildcards).shuffle_images else [],
+        code=code_digest("workflow_scripts.evaluation.predict"),
+    log:
+        f"{R}/logs/predict/{{benchmark}}/{{evaluation}}.log",
+    benchmark:
+        f"{R}/benchmarks/predict/{{benchmark}}/{{evaluation}}.tsv"
+    wildcard_constraints:
+        benchmark="visual_genome|okvqa|refcoco",
+        evaluation="(?!question_only-).+",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+        gpu=0,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python -m workflow_scripts.evaluation.predict --questions {input.questions:q}"
+        " --features {params.features:q} --language-model {params.language_model:q} --adaptor {input.adaptor:q}"
+        " --settings {params.settings:q} {params.shuffle} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule guess_question_only:
+    input:
+        questions=lambda wildcards: at(CHAIN.benchmark("visual_genome"), "questions.parquet"),
+        mix=lambda wildcards: at(
+            BY_PATH[f"evaluation/visual_genome/{wildcards.evaluation}"].product.parents["mix"], "samples.parquet"
+        ),
+    output:
+        f"{R}/evaluation/visual_genome/{{evaluation}}/predictions.jsonl",
+    params:
+        code=code_digest("workflow_scripts.evaluation.guess_question_only"),
+    log:
+        f"{R}/logs/guess_question_only/{{evaluation}}.log",
+    benchmark:
+        f"{R}/benchmarks/guess_question_only/{{evaluation}}.tsv"
+    wildcard_constraints:
+        evaluation="question_only-.+",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python -m workflow_scripts.evaluation.guess_question_only --mix {input.mix:q}"
+        " --questions {input.questions:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule score_exact_match:
+    input:
+        predictions=f"{R}/evaluation/visual_genome/{{evaluation}}/predictions.jsonl",
+        run=lambda wildcards: evaluated_run("visual_genome", wildcards.evaluation),
+    output:
+        f"{R}/evaluation/visual_genome/{{evaluation}}/scores.json",
+    params:
+        id=lambda wildcards: BY_PATH[f"evaluation/visual_genome/{wildcards.evaluation}"].figure,
+        run=lambda wildcards, input: ["--run", input.run] if input.run else [],
+        code=code_digest("workflow_scripts.evaluation.score_exact_match"),
+    log:
+        f"{R}/logs/score_exact_match/{{evaluation}}.log",
+    benchmark:
+        f"{R}/benchmarks/score_exact_match/{{evaluation}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python -m workflow_scripts.evaluation.score_exact_match --predictions {input.predictions:q}"
+        " --id {params.id:q} {params.run:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule score_vqa:
+    input:
+        predictions=f"{R}/evaluation/okvqa/{{evaluation}}/predictions.jsonl",
+        run=lambda wildcards: evaluated_run("okvqa", wildcards.evaluation),
+    output:
+        f"{R}/evaluation/okvqa/{{evaluation}}/scores.json",
+    params:
+        id=lambda wildcards: BY_PATH[f"evaluation/okvqa/{wildcards.evaluation}"].figure,
+        code=code_digest("workflow_scripts.evaluation.score_vqa"),
+    log:
+        f"{R}/logs/score_vqa/{{evaluation}}.log",
+    benchmark:
+        f"{R}/benchmarks/score_vqa/{{evaluation}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python -m workflow_scripts.evaluation.score_vqa --predictions {input.predictions:q}"
+        " --id {params.id:q} --run {input.run:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule score_rec:
+    input:
+        predictions=f"{R}/evaluation/refcoco/{{evaluation}}/predictions.jsonl",
+        questions=lambda wildcards: at(CHAIN.benchmark("refcoco"), "questions.parquet"),
+        run=lambda wildcards: evaluated_run("refcoco", wildcards.evaluation),
+    output:
+        f"{R}/evaluation/refcoco/{{evaluation}}/scores.json",
+    params:
+        id=lambda wildcards: BY_PATH[f"evaluation/refcoco/{wildcards.evaluation}"].figure,
+        code=code_digest("workflow_scripts.evaluation.score_rec"),
+    log:
+        f"{R}/logs/score_rec/{{evaluation}}.log",
+    benchmark:
+        f"{R}/benchmarks/score_rec/{{evaluation}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python -m workflow_scripts.evaluation.score_rec --predictions {input.predictions:q}"
+        " --questions {input.questions:q} --id {params.id:q} --run {input.run:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule rank_images:
+    input:
+        unpack(retrieval_inputs),
+        questions=lambda wildcards: at(CHAIN.benchmark(wildcards.benchmark), "questions.parquet"),
+    output:
+        similarity=f"{R}/evaluation/{{benchmark}}/{{method}}-{RETRIEVAL_ID}/similarity.npy",
+        captions=f"{R}/evaluation/{{benchmark}}/{{method}}-{RETRIEVAL_ID}/captions.json",
+    params:
+        options=retrieval_options,
+        code=code_digest("workflow_scripts.evaluation.rank_images"),
+    log:
+        f"{R}/logs/rank_images/{{benchmark}}-{{method}}.log",
+    benchmark:
+        f"{R}/benchmarks/rank_images/{{benchmark}}-{{method}}.tsv"
+    wildcard_constraints:
+        benchmark="coco_retrieval|colour_matched",
+        method="blip2|clip|colour_histogram",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+        gpu=0,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python -m workflow_scripts.evaluation.rank_images --method {wildcards.method}"
+        " --benchmark {input.questions:q} {params.options:q} --output-similarity {output.similarity:q}"
+        " --output-captions {output.captions:q} 2>&1 | tee {log:q}"
+
+
+rule score_retrieval:
+    input:
+        similarity=f"{R}/evaluation/{{benchmark}}/{{method}}-{RETRIEVAL_ID}/similarity.npy",
+        captions=f"{R}/evaluation/{{benchmark}}/{{method}}-{RETRIEVAL_ID}/captions.json",
+    output:
+        f"{R}/evaluation/{{benchmark}}/{{method}}-{RETRIEVAL_ID}/scores.json",
+    params:
+        id=lambda wildcards: f"coco_retrieval.{wildcards.method}",
+        code=code_digest("workflow_scripts.evaluation.score_retrieval"),
+    log:
+        f"{R}/logs/score_retrieval/{{benchmark}}-{{method}}.log",
+    benchmark:
+        f"{R}/benchmarks/score_retrieval/{{benchmark}}-{{method}}.tsv"
+    wildcard_constraints:
+        benchmark="coco_retrieval|colour_matched",
+        method="blip2|clip|colour_histogram",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+        gpu=0,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python -m workflow_scripts.evaluation.score_retrieval --similarity {input.similarity:q}"
+        " --captions {input.captions:q} --id {params.id:q} --output {output:q} 2>&1 | tee {log:q}"

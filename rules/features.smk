@@ -1,0 +1,30 @@
+# The frozen extractor's output for every picture, computed once and read by training, evaluation and search.
+
+
+rule extract_features:
+    input:
+        images=lambda wildcards: at(FEATURES[wildcards.features].parents["images"], "manifest.json"),
+        feature_extractor=at(CHAIN.feature_extractor, "SHA256SUMS"),
+    output:
+        f"{R}/features/{{features}}/manifest.json",
+    params:
+        folder=f"{R}/features/{{features}}",
+        images=lambda wildcards, input: folder(input.images),
+        feature_extractor=lambda wildcards, input: folder(input.feature_extractor),
+        batch_size=SCALE.index.batch_size,
+        code=code_digest("workflow_scripts.features.extract_features"),
+    log:
+        f"{R}/logs/extract_features/{{features}}.log",
+    benchmark:
+        f"{R}/benchmarks/extract_features/{{features}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=120,
+        gpu=0,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python -m workflow_scripts.features.extract_features --images {params.images:q}"
+        " --feature-extractor {params.feature_extractor:q} --output {params.folder:q}"
+        " --batch-size {params.batch_size} 2>&1 | tee {log:q}"
