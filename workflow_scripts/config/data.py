@@ -17,9 +17,19 @@ class DownloadSettings(Section):
     )
     jpeg_quality: int = Field(95, ge=1, le=100, description="Quality of the re-encoded JPEGs.")
     samples_per_shard: int = Field(10_000, ge=2, le=100_000, description="Rows of the URL list in a shard.")
-    processes: int = Field(1, ge=1, le=256, description="Processes; one downloads in the command's own process.")
-    threads: int = Field(32, ge=1, le=1024, description="Connections of a process at a time.")
-    timeout_seconds: float = Field(10.0, gt=0, le=600, description="How long to wait for a silent server.")
+    processes: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Processes; one downloads in the command's own process.",
+        json_schema_extra={"identity": False},
+    )
+    threads: int = Field(
+        32, ge=1, le=1024, description="Connections of a process at a time.", json_schema_extra={"identity": False}
+    )
+    timeout_seconds: float = Field(
+        10.0, gt=0, le=600, description="How long to wait for a silent server.", json_schema_extra={"identity": False}
+    )
     retries: int = Field(1, ge=0, le=10, description="Immediate attempts after a failed first one.")
     second_pass: bool = Field(True, description="Ask once more, at the end, for whatever failed for a time.")
     minimum_success_rate: float = Field(

@@ -1,0 +1,137 @@
+"""Read image sets: webdataset shards with `<key>.jpg` and `<key>.json`, whose `id` is ours."""
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from workflow_scripts.command_line import read_json
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A stored image set, by the folder that holds its manifest."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, path: Path) -> "ImageSet":
+        """Open a set by its folder or its manifest.json."""
+        path = Path(path)
+        image_set = cls(path.parent if path.name == "manifest.json" else path)
+        _ = image_set.manifest
+        return image_set
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """The content of manifest.json."""
+        return read_json(self.folder / "manifest.json")
+
+    @property
+    def name(self) -> str:
+        """The name of the set, the first part of its image keys."""
+        return self.manifest["image_set"]
+
+    @cached_property
+    def images(self) -> dict[str, dict[str, Any]]:
+        """Per id: sha256, width, height, original_width, original_height, shard, url."""
+        return {row["id"]: row for row in _read_rows(self.folder / "images.parquet")}
+
+    @cached_property
+    def failed(self) -> dict[str, str]:
+        """Why a picture that was asked for is missing, by id."""
+        return {row["id"]: row["reason"] for row in _read_rows(self.folder / "failures.parquet")}
+
+    def key(self, image_id: str) -> str:
+        """Return the image key that is used outside of the shards."""
+        return f"{self.name}/{image_id}"
+
+    def open_image(self, image_id: str) -> Image.Image:
+        """Return one picture by id, RGB; reads the index of its shard once."""
+        if image_id not in self.images:
+            raise ValueError(f"Image set {self.name} has no picture {image_id!r}.")
+        path = self.folder / "shards" / f"{self.images[image_id]['shard']}.tar"
+        if path not in self._indices:
+            self._indices[path] = _index(path)
+        offset, size = self._indices[path][image_id]
+        with path.open("rb") as stream:
+            stream.seek(offset)
+            return _decode(stream.read(size), path, image_id)
+
+    @cached_property
+    def _indices(self) -> dict[Path, dict[str, tuple[int, int]]]:
+        return {}
+
+
+def list_shards(folder: Path) -> list[Path]:
+    """Return the shards of an image set that hold pictures, sorted."""
+    image_set = ImageSet.open(folder)
+    return [image_set.folder / "shards" / f"{name}.tar" for name in image_set.manifest["shards"]]
+
+
+def iterate_shard(path: Path) -> Iterator[tuple[str, Image.Image, dict[str, Any]]]:
+    """Yield (id, RGB picture, metadata) of one shard, sorted by id.
+
+    Raises ValueError, with shard and id, for a picture that does not decode: downloading checked all of them.
+    """
+    members: dict[str, dict[str, bytes]] = {}
+    try:
+        with tarfile.open(path) as tar:
+            for member in tar:
+                key, _, ending = member.name.partition(".")
+                members.setdefault(key, {})[ending] = tar.extractfile(member).read()
+    except FileNotFoundError:
+        raise ValueError(f"The shard {path} does not exist; download its image set again.") from None
+    except tarfile.TarError as error:
+        raise ValueError(f"The shard {path} is damaged ({error}); delete it and download its set again.") from error
+    samples = []
+    for key, parts in members.items():
+        if not {"jpg", "json"} <= parts.keys():
+            raise ValueError(f"The shard {path} has only a part of sample {key}; download its image set again.")
+        meta = json.loads(parts["json"])
+        samples.append((str(meta["id"]), parts["jpg"], meta))
+    for image_id, content, meta in sorted(samples, key=lambda sample: sample[0]):
+        yield image_id, _decode(content, path, image_id), meta
+
+
+def iterate_images(folder: Path) -> Iterator[tuple[str, Image.Image, dict[str, Any]]]:
+    """Yield (id, RGB picture, metadata) of an image set, sorted by shard, then id."""
+    for path in list_shards(folder):
+        yield from iterate_shard(path)
+
+
+def _decode(content: bytes, path: Path, image_id: str) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(content)).convert("RGB")
+    except OSError as error:
+        raise ValueError(
+            f"Picture {image_id} in {path} does not decode ({error}); delete the shards folder and download again."
+        ) from error
+
+
+def _index(path: Path) -> dict[str, tuple[int, int]]:
+    """Return where in a shard the JPEG of each id lies: offset and size in bytes."""
+    places: dict[str, tuple[int, int]] = {}
+    ids: dict[str, str] = {}
+    with tarfile.open(path) as tar:
+        for member in tar:
+            key, _, ending = member.name.partition(".")
+            if ending == "json":
+                ids[key] = str(json.loads(tar.extractfile(member).read())["id"])
+            elif ending == "jpg":
+                places[key] = (member.offset_data, member.size)
+    return {ids[key]: place for key, place in places.items() if key in ids}
+
+
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist; run the download of its image set again.")
+    return pq.read_table(path).to_pylist()

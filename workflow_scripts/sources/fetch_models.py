@@ -1,0 +1,37 @@
+"""Fetch a registered model into a folder with SHA256SUMS and a card."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from workflow_scripts.command_line import read_json, run_command, write_atomically
+from workflow_scripts.sources.fetch_files import fetch_source
+from workflow_scripts.sources.registry import TABLE, Source, load_registry
+from workflow_scripts.sources.transfer import Patience
+
+
+def card(name: str, source: Source) -> str:
+    """Return the README of a fetched model."""
+    lines = [f"# {source.title}", "", f"Registered as `{name}`. Licence: {source.licence}.", "", source.citation, ""]
+    lines += [f"- `{file.name}` from {file.url}" for file in source.files]
+    return "\n".join(lines) + "\n"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line: `--model NAME --output DIR [--checksums F.json] [--registry F.yaml]`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", required=True, help="name of a model in the registry")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--registry", type=Path, default=TABLE)
+    parser.add_argument("--checksums", type=Path, help="JSON of sha256 by URL, in place of the registry's")
+    arguments = parser.parse_args(argv)
+    source = load_registry(arguments.registry).source(arguments.model)
+    checksums = read_json(arguments.checksums) if arguments.checksums else None
+    files = fetch_source(source, arguments.output, Patience(), checksums)
+    write_atomically(arguments.output / "README.md", card(arguments.model, source))
+    sums = "".join(f"{entry['sha256']}  {name}\n" for name, entry in sorted(files.items()))
+    write_atomically(arguments.output / "SHA256SUMS", sums)
+
+
+if __name__ == "__main__":
+    run_command(main)

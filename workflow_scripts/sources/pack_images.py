@@ -1,0 +1,49 @@
+"""Store the pictures that a data set ships in its archive in the same shards as downloaded ones."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workflow_scripts.command_line import run_command
+from workflow_scripts.config.data import DownloadSettings
+
+
+def list_pictures(folder: Path, image_set: str) -> dict[str, str]:
+    """Return address by id of all JPEGs below a folder; the id is the file name without its ending."""
+    if not folder.is_dir():
+        raise ValueError(f"The folder of pictures {folder} does not exist; fetch the data set first.")
+    files = sorted(path for path in folder.rglob("*.jp*g") if not path.name.startswith("."))
+    if not files:
+        raise ValueError(f"{folder} holds no .jpg file; fetch the data set again.")
+    pictures: dict[str, str] = {}
+    for path in files:
+        if path.stem in pictures:
+            raise ValueError(f"{folder} holds two pictures named {path.stem}; ids must differ.")
+        pictures[path.stem] = f"archive://{image_set}/{path.relative_to(folder).as_posix()}"
+    return pictures
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line: `--pictures DIR --image-set NAME --output DIR --settings JSON(DownloadSettings)`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=Path, required=True, help="folder of the unpacked archive")
+    parser.add_argument("--image-set", required=True, help="name of the set, the first part of its image keys")
+    parser.add_argument("--output", type=Path, required=True, help="folder for shards/, tables and manifest.json")
+    parser.add_argument("--settings", default="{}", help="JSON of DownloadSettings")
+    arguments = parser.parse_args(argv)
+    settings = DownloadSettings.model_validate_json(arguments.settings)
+    pictures = list_pictures(arguments.pictures, arguments.image_set)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    url_list = arguments.output / "urls.parquet"
+    pq.write_table(pa.table({"id": list(pictures), "url": list(pictures.values())}), url_list)
+    from workflow_scripts.sources.image_set import store_images  # img2dataset takes seconds to import
+
+    source = "the data set's archive"
+    store_images(url_list, arguments.image_set, arguments.output, settings, source, archive=arguments.pictures)
+
+
+if __name__ == "__main__":
+    run_command(main)

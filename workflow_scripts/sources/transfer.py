@@ -1,0 +1,127 @@
+"""Fetch one file: resumed, verified, retried, and never half under its final name."""
+
+import hashlib
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from workflow_scripts.sources.mirror import rewrite_url
+
+logger = logging.getLogger("fetch")
+
+_PERMANENT = {400, 401, 403, 404, 410, 451}
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait and how often to try: the pause doubles from `pause_seconds` with every attempt."""
+
+    attempts: int = 5
+    pause_seconds: float = 1.0
+    timeout_seconds: float = 30.0
+
+
+class _GivenUpError(Exception):
+    """The address will not give the file, however often it is asked."""
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def fetch(urls: list[str], target: Path, sha256: str | None, patience: Patience) -> str:
+    """Fetch the first of the addresses that gives the file; returns its sha256.
+
+    What an interrupted attempt left (`.name.part`) is continued if the server still has the same version.
+    Raises ValueError, with what each address said, if none gives the file or its checksum is another.
+    """
+    if target.is_file() and (sha256 is None or sha256_of(target) == sha256):
+        return sha256 or sha256_of(target)
+    said: list[str] = []
+    for url in urls:
+        try:
+            found = _fetch_from(url, target, sha256, patience)
+        except _GivenUpError as error:
+            said.append(f"{url}: {error}")
+            logger.warning("%s: %s", url, error)
+            continue
+        return found
+    raise ValueError(f"{target.name} could not be fetched. " + "; ".join(said) + ". Run the command again later.")
+
+
+def _fetch_from(url: str, target: Path, sha256: str | None, patience: Patience) -> str:
+    part, tag = target.with_name(f".{target.name}.part"), target.with_name(f".{target.name}.etag")
+    last = ""
+    for attempt in range(patience.attempts):
+        if attempt:
+            time.sleep(patience.pause_seconds * 2 ** (attempt - 1))
+        try:
+            _receive(url, part, tag, patience)
+        except requests.RequestException as error:
+            status = error.response.status_code if error.response is not None else None
+            last = f"HTTP status {status}" if status else _short(error)
+            if status in _PERMANENT:
+                raise _GivenUpError(last) from error
+            logger.info("%s: %s (attempt %d of %d)", url, last, attempt + 1, patience.attempts)
+            continue
+        found = sha256_of(part)
+        if sha256 is not None and found != sha256:
+            _forget(part, tag)
+            last = f"the checksum is {found}, expected {sha256}"
+            logger.info("%s: %s (attempt %d of %d)", url, last, attempt + 1, patience.attempts)
+            continue
+        part.replace(target)
+        tag.unlink(missing_ok=True)
+        return found
+    raise _GivenUpError(f"{last} after {patience.attempts} attempts")
+
+
+def _receive(url: str, part: Path, tag: Path, patience: Patience) -> None:
+    """Append what is missing to the partial file; raises a RequestException where the transfer breaks off."""
+    have = part.stat().st_size if part.is_file() and tag.is_file() else 0
+    headers = {"Accept-Encoding": "identity"}
+    if have:
+        headers |= {"Range": f"bytes={have}-", "If-Range": tag.read_text()}
+    timeout = (patience.timeout_seconds, patience.timeout_seconds)
+    with requests.get(rewrite_url(url), headers=headers, stream=True, timeout=timeout) as response:
+        if response.status_code == 416:  # a partial file that is longer than the present version
+            _forget(part, tag)
+        response.raise_for_status()
+        continues = response.status_code == 206
+        etag = response.headers.get("ETag")
+        if etag and not etag.startswith("W/"):
+            tag.write_text(etag)
+        else:
+            tag.unlink(missing_ok=True)
+        expected = response.headers.get("Content-Length")
+        received = 0
+        with part.open("ab" if continues else "wb") as stream:
+            for block in response.iter_content(1 << 20):
+                stream.write(block)
+                received += len(block)
+        if expected is not None and received != int(expected):
+            raise requests.ConnectionError(f"the connection broke after {received} of {expected} bytes")
+
+
+def _forget(part: Path, tag: Path) -> None:
+    part.unlink(missing_ok=True)
+    tag.unlink(missing_ok=True)
+
+
+def _short(error: Exception) -> str:
+    text = str(error)
+    return next((short for word, short in _SAID.items() if word in text), f"{type(error).__name__}: {text[:200]}")
+
+
+_SAID = {
+    "timed out": "no answer in time",
+    "Connection refused": "connection refused",
+    "Name or service not known": "no such host",
+    "Temporary failure in name resolution": "no such host",
+    "Failed to resolve": "no such host",
+}
