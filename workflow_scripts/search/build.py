@@ -17,6 +17,7 @@ from workflow_scripts.search.index import Index, extractor_sha256
 from workflow_scripts.search.pictures import list_pictures, open_picture, thumbnail
 
 if TYPE_CHECKING:
+    import torch
     from PIL.Image import Image
 
     from workflow_scripts.models.feature_extractor import FeatureExtractor
@@ -41,7 +42,7 @@ def build_from_folder(
     known = {item["id"]: (row, item) for row, item in enumerate(old.items)} if old else {}
     entries: list[Entry] = []
     skipped: list[dict[str, str]] = []
-    waiting: list[tuple[Entry, Image]] = []
+    waiting: list[tuple[Entry, torch.Tensor]] = []
 
     def embed() -> None:
         projections = embed_pictures(extractor, [picture for _, picture in waiting])

@@ -20,14 +20,12 @@ def load_extractor_of(index: Index, folder: Path | None = None) -> "FeatureExtra
 
     folder = folder or (index.folder / index.manifest["feature_extractor"]).resolve()
     if not folder.exists():
+        raise ValueError(f"The extractor of {index.folder} is not at {folder} any more; name its folder.")
+    checksum, built_with = extractor_sha256(folder), index.manifest["extractor_sha256"]
+    if checksum != built_with:
         raise ValueError(
-            f"The extractor of {index.folder} is not at {folder} any more; say where: --feature-extractor."
-        )
-    checksum = extractor_sha256(folder)
-    if checksum != index.manifest["extractor_sha256"]:
-        raise ValueError(
-            f"{index.folder} was built with another extractor ({index.manifest['extractor_sha256'][:12]}) than {folder} "
-            f"({checksum[:12]}); their scores cannot be compared. Build the index again."
+            f"{index.folder} was built with another extractor ({built_with[:12]}) than {folder} ({checksum[:12]}); "
+            "their scores cannot be compared. Build the index again."
         )
     return load_feature_extractor(folder)
 

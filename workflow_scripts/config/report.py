@@ -1,0 +1,20 @@
+"""Settings of the report of one scale."""
+
+from pydantic import Field
+
+from workflow_scripts.config.base import Section
+
+
+class ReportSettings(Section):
+    """What the report of a scale says about itself and shows."""
+
+    scale: str = Field(description="Name of the scale, as the page prints it.")
+    figures_are_meaningful: bool = Field(
+        True, description="False where the chain is cut down so far that only its running is shown, not its results."
+    )
+    about: str = Field("", description="A sentence or two on the data and models of the scale, printed on top.")
+    examples: int = Field(6, ge=1, le=60, description="Good and bad example answers that are shown, each.")
+    queries: list[str] = Field(default_factory=list, description="Queries of the search sheet.")
+    drawn_captions: int = Field(
+        3, ge=0, le=50, description="Held-out captions that are searched for beside the queries."
+    )
