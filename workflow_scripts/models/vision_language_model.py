@@ -21,7 +21,7 @@ class VisionLanguageModel(nn.Module):
 
     def __init__(self, adaptor: Adaptor, language_model: PreTrainedModel, prompt: Prompt) -> None:
         super().__init__()
-        width = language_model.get_input_embeddings().weight.shape[1]
+        width = language_model.get_input_embeddings().embedding_dim
         if adaptor.out_features != width:
             raise ValueError(
                 f"The adaptor writes soft tokens of width {adaptor.out_features}, but the language model's "
