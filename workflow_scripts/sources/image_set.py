@@ -233,7 +233,7 @@ def _write_manifest(
         "requested": len(rows) + len(failures),
         "success_rate": round(len(rows) / (len(rows) + len(failures)), 6),
         "failures": _histogram(failures),
-        "images": {
+        "images_table": {
             "file": "images.parquet",
             "sha256": hashlib.sha256((output / "images.parquet").read_bytes()).hexdigest(),
         },
