@@ -1,6 +1,8 @@
 # Helpers that the rules share; no rules here. Nothing here reads data: every SLURM job parses this again.
 import json
 import os
+import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -11,8 +13,9 @@ sys.path.insert(0, workflow.basedir)
 from workflow_scripts.chain import chains
 from workflow_scripts.code_digest import code_digest
 from workflow_scripts.config.settings import load_settings
-from workflow_scripts.identity import run_id
 from workflow_scripts.evaluations import RETRIEVAL_METHODS, evaluations
+from workflow_scripts.identity import run_id
+from workflow_scripts.sources.registry import load_registry
 
 try:
     SETTINGS = load_settings(config, Path(workflow.basedir) / "scales")
@@ -53,6 +56,12 @@ def folders(paths):
 
 # Products by the name of their folder, as wildcards give them.
 IMAGES = by_key(CHAIN.images(name) for name in SCALE.roles.image_sets())
+REGISTRY = load_registry()
+ANNOTATIONS = by_key(
+    CHAIN.annotations(entry.data_set)
+    for name in SCALE.roles.image_sets()
+    for entry in REGISTRY.image_set(name).lists
+)
 FEATURES = by_key(CHAIN.features(name) for name in SCALE.roles.image_sets())
 RUNS = {run.path: run for chain in CHAINS.values() for run in chain.runs}
 BY_PATH = {evaluation.path: evaluation for evaluation in EVALUATIONS}
@@ -127,3 +136,31 @@ def retrieval_options(wildcards, input):
         "--training-images",
         *folders(input.training),
     ]
+
+
+# What stands before a command that needs the web: nothing, or a server on loopback for as long as the command runs.
+if SCALE.world:
+    WEB = f"python -m workflow_scripts.miniature.web --root {shlex.quote(at(CHAIN.world, 'web'))} --"
+    WEB_READY = [at(CHAIN.world, "published.json")]
+elif SETTINGS.mirror:
+    WEB = f"python -m workflow_scripts.sources.serve_mirror --root {shlex.quote(SETTINGS.mirror)} --"
+    WEB_READY = []
+else:
+    WEB = ""
+    WEB_READY = []
+
+
+def listed_by(wildcards):
+    """The data sets whose annotations name the pictures of an image set."""
+    return [entry.data_set for entry in REGISTRY.image_set(IMAGES[wildcards.images].name).lists]
+
+
+def maximum_images(wildcards):
+    maximum = SCALE.maximum_images.get(IMAGES[wildcards.images].name)
+    return ["--maximum", maximum] if maximum else []
+
+
+def one_of(products, packed):
+    """A pattern for the folders of image sets whose pictures come in an archive, or by URL."""
+    keys = [key for key, product in products.items() if REGISTRY.image_set(product.name).in_archive == packed]
+    return "|".join(map(re.escape, keys)) or "(?!)"

@@ -1,5 +1,58 @@
 # The frozen models of a scale, trained here into the real models' own formats.
 
+if not SCALE.world:
+
+    rule write_vision_corpus:
+        input:
+            pairs=at(CHAIN.pairs, "samples.parquet"),
+            images=[at(CHAIN.images(name), "manifest.json") for name in SCALE.roles.pretraining],
+        output:
+            at(CHAIN.corpus("vision"), "manifest.json"),
+        params:
+            folder=at(CHAIN.corpus("vision")),
+            images=lambda wildcards, input: folders(input.images),
+            image_size=SCALE.feature_extractor.geometry.image_size,
+            code=code_digest("workflow_scripts.small_models.write_vision_corpus"),
+        log:
+            f"{R}/logs/write_vision_corpus.log",
+        benchmark:
+            f"{R}/benchmarks/write_vision_corpus.tsv"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=60,
+            gpu=0,
+        conda:
+            "../envs/environment.yaml"
+        shell:
+            "python -m workflow_scripts.small_models.write_vision_corpus --pairs {input.pairs:q}"
+            " --images {params.images:q} --image-size {params.image_size}"
+            " --output {params.folder:q} 2>&1 | tee {log:q}"
+
+    rule write_text_corpus:
+        input:
+            at(CHAIN.pairs, "samples.parquet"),
+        output:
+            at(CHAIN.corpus("text"), "manifest.json"),
+        params:
+            folder=at(CHAIN.corpus("text")),
+            seed=SCALE.language_model.seed,
+            code=code_digest("workflow_scripts.small_models.write_text_corpus"),
+        log:
+            f"{R}/logs/write_text_corpus.log",
+        benchmark:
+            f"{R}/benchmarks/write_text_corpus.tsv"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=30,
+            gpu=0,
+        conda:
+            "../envs/environment.yaml"
+        shell:
+            "python -m workflow_scripts.small_models.write_text_corpus --pairs {input:q}"
+            " --seed {params.seed} --output {params.folder:q} 2>&1 | tee {log:q}"
+
 
 rule train_feature_extractor:
     input:

@@ -75,7 +75,8 @@ class Chain:
         return Product("annotations", dataset, {"dataset": dataset}, self._source())
 
     def images(self, image_set: str) -> Product:
-        return Product("images", image_set, {"image_set": image_set}, self._source(), self.scale.download)
+        definition: dict[str, Any] = {"image_set": image_set, "maximum": self.scale.maximum_images.get(image_set)}
+        return Product("images", image_set, definition, self._source(), self.scale.download)
 
     @cached_property
     def feature_extractor(self) -> Product:
@@ -105,7 +106,10 @@ class Chain:
 
     def corpus(self, kind: str) -> Product:
         """What the small models learn from: kind is "vision" (pictures and captions) or "text"."""
-        return Product("corpora", kind, {"corpus": kind}, self._source() or {"pairs": self.pairs})
+        definition: dict[str, Any] = {"corpus": kind}
+        if self.world is None and kind == "vision":
+            definition["image_size"] = self.scale.feature_extractor.geometry.image_size
+        return Product("corpora", kind, definition, self._source() or {"pairs": self.pairs})
 
     def features(self, image_set: str) -> Product:
         parents = {"images": self.images(image_set), "feature_extractor": self.feature_extractor}

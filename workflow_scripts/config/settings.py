@@ -51,6 +51,7 @@ class Scale(Section):
     figures_are_meaningful: bool = Field(description="False where a scale only exercises the chain.")
     world: WorldSettings | None = Field(None, description="The miniature world; null for real data.")
     roles: Roles
+    maximum_images: dict[str, int] = Field({}, description="Keep the first N pictures of an image set, by id.")
     download: DownloadSettings
     filter: FilterSettings
     mix: MixSettings | None = Field(None, description="The finetuning mix of Visual Genome and MiniGPT-4.")
