@@ -1,23 +1,13 @@
 """Settings of a training run of the adaptor: pretraining and every finetuning."""
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from workflow_scripts.config.base import Section
 
-# How a run is carried out; a run may be resumed under other values of these.
-OPERATIONAL = frozenset(
-    {
-        "micro_batch_size",
-        "zero_stage",
-        "checkpoint_every",
-        "keep_checkpoints",
-        "log_every",
-        "wall_time_minutes",
-        "wall_time_margin_seconds",
-    }
-)
+# How a run is carried out: it may be resumed under other values of the fields that are marked so.
+OPERATIONAL = {"identity": False}
 
 
 class TrainingSettings(Section):
@@ -31,7 +21,10 @@ class TrainingSettings(Section):
     )
     batch_size: int = Field(ge=1, le=65536, description="Samples in one optimizer step, over all processes.")
     micro_batch_size: int | None = Field(
-        None, ge=1, description="Samples in one forward pass of a process; null takes its whole share at once."
+        None,
+        ge=1,
+        description="Samples in one forward pass of a process; null takes its whole share at once.",
+        json_schema_extra=OPERATIONAL,
     )
     epochs: int = Field(ge=1, le=10_000, description="Passes over the samples.")
     learning_rate_start: float = Field(1e-6, ge=0, le=1, description="Learning rate of the first step.")
@@ -43,7 +36,9 @@ class TrainingSettings(Section):
     beta2: float = Field(0.999, ge=0, lt=1, description="AdamW's decay of the mean of squared gradients.")
     gradient_clipping: float = Field(1.0, ge=0, description="Largest norm of the gradient; 0 does not clip.")
     zero_stage: Literal[0, 1, 2, 3] = Field(
-        2, description="ZeRO stage; 3 shards the frozen language model over the processes as well."
+        2,
+        description="ZeRO stage; 3 shards the frozen language model over the processes as well.",
+        json_schema_extra=OPERATIONAL,
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="auto: bf16 where the device has it, fp16 with loss scaling on other GPUs, fp32 on CPUs."
@@ -55,14 +50,24 @@ class TrainingSettings(Section):
     validation_samples: int = Field(
         512, ge=1, description="Samples of the validation table, where one is given, that the loss is taken on."
     )
-    checkpoint_every: int = Field(500, ge=1, description="Steps between two checkpoints.")
-    keep_checkpoints: int = Field(2, ge=1, le=100, description="How many of the last checkpoints stay.")
-    log_every: int = Field(10, ge=1, description="Steps between two lines of metrics.")
+    checkpoint_every: int = Field(
+        500, ge=1, description="Steps between two checkpoints.", json_schema_extra=OPERATIONAL
+    )
+    keep_checkpoints: int = Field(
+        2, ge=1, le=100, description="How many of the last checkpoints stay.", json_schema_extra=OPERATIONAL
+    )
+    log_every: int = Field(10, ge=1, description="Steps between two lines of metrics.", json_schema_extra=OPERATIONAL)
     wall_time_minutes: float | None = Field(
-        None, gt=0, description="Stop with a checkpoint before this time is over; null trains to the end."
+        None,
+        gt=0,
+        description="Stop with a checkpoint before this time is over; null trains to the end.",
+        json_schema_extra=OPERATIONAL,
     )
     wall_time_margin_seconds: float = Field(
-        20.0, ge=0, description="Kept free at the end of the wall time, beside the time that a checkpoint takes."
+        20.0,
+        ge=0,
+        description="Kept free at the end of the wall time, beside the time that a checkpoint takes.",
+        json_schema_extra=OPERATIONAL,
     )
 
     @model_validator(mode="after")
@@ -75,7 +80,3 @@ class TrainingSettings(Section):
         if self.warmup_epochs > self.epochs:
             raise ValueError(f"warmup_epochs ({self.warmup_epochs:g}) must not exceed epochs ({self.epochs})")
         return self
-
-    def defining(self) -> dict[str, Any]:
-        """The settings that decide what is trained, without those on how it is carried out."""
-        return self.model_dump(mode="json", exclude=set(OPERATIONAL))

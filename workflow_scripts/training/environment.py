@@ -1,0 +1,51 @@
+"""Where and with what a training ran."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "transformers", "deepspeed", "safetensors", "numpy", "tokenizers")
+
+
+def describe_environment() -> dict[str, Any]:
+    """Return interpreter, packages, processor and threads of this process."""
+    import torch
+
+    return {
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "cpu": _processor(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
+def git_revision() -> str | None:
+    """Return the commit of the code, with `+` behind it where files differ from it; None outside of a repository."""
+    root = Path(__file__).resolve().parent.parent.parent
+    try:
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+        changes = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+" if changes.stdout.strip() else "")
+
+
+def _processor() -> str:
+    information = Path("/proc/cpuinfo")
+    names = (
+        [line for line in information.read_text().splitlines() if line.startswith("model name")]
+        if (information.exists())
+        else []
+    )
+    name = names[0].split(":", 1)[1].strip() if names else platform.processor() or platform.machine()
+    return f"{name}, {os.cpu_count()} threads"
