@@ -20,6 +20,8 @@ from workflow_scripts.report.expected import (
     read_expected,
 )
 
+NO_VERDICT = Verdict("", "none")
+
 
 @dataclass(frozen=True)
 class Row:
@@ -31,7 +33,7 @@ class Row:
     value: float | None = None
     interval: tuple[float, float] | None = None
     n: int | None = None
-    verdict: Verdict = Verdict("", "none")
+    verdict: Verdict = NO_VERDICT
     run_id: str | None = None
     command: str | None = None
     group: str = ""

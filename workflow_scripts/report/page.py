@@ -1,0 +1,187 @@
+"""Write the report: one self-contained HTML page."""
+
+import argparse
+import base64
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import markupsafe
+
+from workflow_scripts.command_line import read_json, run_command, write_atomically
+from workflow_scripts.config.report import ReportSettings
+from workflow_scripts.report.collect import read_scores
+from workflow_scripts.report.expected import (
+    ReportedFigures,
+    ScaleExpectations,
+    by_id,
+    read_expected,
+)
+from workflow_scripts.report.tables import build_tables
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def describe_downloads(manifests: Sequence[Path]) -> list[dict[str, Any]]:
+    """Requested and downloaded pictures of each image set, with the failures, most frequent first."""
+    sets = []
+    for path in manifests:
+        manifest = read_json(path)
+        failures = sorted(manifest.get("failures", {}).items(), key=lambda item: -item[1])
+        sets.append(
+            {
+                "name": manifest["image_set"],
+                "requested": manifest["requested"],
+                "count": manifest["count"],
+                "success_rate": 100 * manifest["success_rate"],
+                "failures": failures,
+            }
+        )
+    return sets
+
+
+def sum_failures(downloads: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    """Failures of all image sets by reason, most frequent first."""
+    total: dict[str, int] = {}
+    for one in downloads:
+        for reason, number in one["failures"]:
+            total[reason] = total.get(reason, 0) + number
+    return sorted(total.items(), key=lambda item: -item[1])
+
+
+def describe_runs(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """What the page says of each training."""
+    runs = []
+    for path in paths:
+        run = read_json(path)
+        settings = run.get("settings", {})
+        runs.append(
+            {
+                "name": run.get("label") or run["name"],
+                "run_id": run["run_id"],
+                "stage": run["stage"],
+                "samples": run["samples"]["count"],
+                "samples_sha256": run["samples"]["sha256"],
+                "steps": run["steps"],
+                "final_loss": run["final_loss"],
+                "seconds": run["seconds"],
+                "trainable_parameters": run["trainable_parameters"],
+                "seed": settings.get("seed"),
+                "settings": settings,
+                "git_revision": run.get("git_revision"),
+                "code_digest": run.get("code_digest"),
+                "command": run.get("command"),
+                "environment": run.get("environment", {}),
+            }
+        )
+    return runs
+
+
+def read_times(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Seconds and peak memory of the jobs of each rule, from Snakemake's benchmark files, longest first.
+
+    The rule is the name of the folder or, where the file lies directly in `benchmarks/`, of the file.
+    """
+    rules: dict[str, dict[str, Any]] = {}
+    for path in paths:
+        parts = path.parts
+        below = parts[parts.index("benchmarks") + 1 :] if "benchmarks" in parts else parts[-1:]
+        rule = below[0].removesuffix(".tsv")
+        with open(path, encoding="utf-8", newline="") as stream:
+            for line in csv.DictReader(stream, delimiter="\t"):
+                row = rules.setdefault(rule, {"rule": rule, "jobs": 0, "seconds": 0.0, "memory": 0.0})
+                row["jobs"] += 1
+                row["seconds"] += float(line["s"])
+                memory = line.get("max_rss", "-")
+                row["memory"] = max(row["memory"], 0.0 if memory in ("-", "NA") else float(memory))
+    return sorted(rules.values(), key=lambda row: -row["seconds"])
+
+
+def inline_svg(path: Path) -> str:
+    """An SVG file as the address of an image."""
+    return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def render(content: Mapping[str, Any]) -> str:
+    """The page from its content; a name that the template knows and the content lacks is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["duration"] = format_duration
+    environment.filters["thousands"] = lambda number: f"{number:,}".replace(",", " ")  # narrow space
+    style = markupsafe.Markup((TEMPLATES / "report.css").read_text(encoding="utf-8"))
+    return environment.get_template("report.html.j2").render(style=style, **content)
+
+
+def format_duration(seconds: float) -> str:
+    """Seconds as a reader says them: 45 s, 12 min, 3.4 h."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--settings", type=ReportSettings.model_validate_json, required=True)
+    parser.add_argument("--results", type=Path, required=True, help="results.json")
+    parser.add_argument("--scores", type=Path, nargs="*", default=[], help="scores.json files")
+    parser.add_argument("--reported", type=Path, default=Path("expected/report.yaml"))
+    parser.add_argument("--expected", type=Path, required=True, help="expected/<scale>.yaml")
+    parser.add_argument("--figures", type=Path, required=True, help="folder of the SVG figures")
+    parser.add_argument("--examples", type=Path, nargs="*", default=[], help="examples.json files, in their order")
+    parser.add_argument("--sheet", type=Path, help="sheet.json of search.sheet")
+    parser.add_argument("--runs", type=Path, nargs="*", default=[], help="run.json files of trainings, in their order")
+    parser.add_argument("--image-manifests", type=Path, nargs="*", default=[], help="manifests of the image sets")
+    parser.add_argument("--pairs", type=Path, help="manifest of the image-caption pairs")
+    parser.add_argument("--mixes", type=Path, nargs="*", default=[], help="manifests of the finetuning data")
+    parser.add_argument("--times", type=Path, nargs="*", default=[], help="benchmark files (.tsv) of Snakemake's jobs")
+    parser.add_argument("--output", type=Path, required=True, help="index.html to write")
+    arguments = parser.parse_args(argv)
+
+    settings: ReportSettings = arguments.settings
+    results = by_id(read_json(arguments.results))
+    scores = read_scores(arguments.scores)
+    breakdowns = {one["id"]: one.get("breakdown", {}) for one in scores}
+    reported = read_expected(arguments.reported, ReportedFigures)
+    scale = read_expected(arguments.expected, ScaleExpectations)
+    downloads = describe_downloads(arguments.image_manifests)
+    runs = describe_runs(arguments.runs)
+    requirements = []
+    for requirement in scale.requirements:
+        found, reached = requirement.check(results, breakdowns)
+        requirements.append(
+            {"level": requirement.level, "statement": requirement.statement, "found": found, "reached": reached}
+        )
+    page = render(
+        {
+            "settings": settings,
+            "tables": build_tables(results, breakdowns, reported, scale, settings.figures_are_meaningful),
+            "columns": ("", "report", "ours", "95 % interval", "n", "verdict", "run"),
+            "reported_source": reported.source,
+            "scale": scale,
+            "requirements": requirements,
+            "unparsable": {one["id"]: one["unparsable"] for one in scores if "unparsable" in one},
+            "figures": {path.stem: inline_svg(path) for path in sorted(arguments.figures.glob("*.svg"))},
+            "examples": [read_json(path) for path in arguments.examples],
+            "sheet": read_json(arguments.sheet) if arguments.sheet else None,
+            "runs": runs,
+            "downloads": downloads,
+            "failures": sum_failures(downloads),
+            "pairs": read_json(arguments.pairs) if arguments.pairs else None,
+            "mixes": [read_json(path) | {"name": path.parent.name} for path in arguments.mixes],
+            "times": read_times(arguments.times),
+            "definitions": {one["benchmark"]: one["definition"] for one in scores},
+        }
+    )
+    write_atomically(arguments.output, page)
+    print(f"the report: {arguments.output} ({len(page) / 1e6:.1f} MB)")
+
+
+if __name__ == "__main__":
+    run_command(main)
