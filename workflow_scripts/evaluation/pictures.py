@@ -22,6 +22,8 @@ def read_pictures(images: Collection[str], image_sets: Sequence[Path]) -> Iterat
             for image in missing
             if image.startswith(f"{image_set.name}/") and image.partition("/")[2] in image_set.images
         )
+        if not here:
+            continue
         missing.difference_update(here)
         for image in progress(here, total=len(here), label=f"pictures of {image_set.name}"):
             yield image, image_set.open_image(image.partition("/")[2])

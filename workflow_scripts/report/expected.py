@@ -9,10 +9,16 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from workflow_scripts.config.base import Section
+from workflow_scripts.report.names import figure_name
 
 Results = Mapping[str, Mapping[str, Any]]  # figure id -> its entry of results.json
 Breakdowns = Mapping[str, Mapping[str, Mapping[str, float]]]  # figure id -> kind -> value and n
 Content = TypeVar("Content", bound=Section)
+
+
+def two_decimals(value: float) -> str:
+    """A published value with one decimal, or with two where it has them."""
+    return f"{value:.2f}".removesuffix("0")
 
 
 class ReportedFigure(Section):
@@ -27,7 +33,7 @@ class ReportedFigure(Section):
     @property
     def text(self) -> str:
         """The value as a table prints it."""
-        return {"below": "< ", "above": "> ", None: ""}[self.bound] + f"{self.value:g}"
+        return {"below": "< ", "above": "> ", None: ""}[self.bound] + two_decimals(self.value)
 
 
 class OtherSystem(Section):
@@ -86,14 +92,15 @@ class Requirement(Section):
     @property
     def statement(self) -> str:
         """The requirement in words."""
-        name = f"{self.figure} ({self.kind})" if self.kind else self.figure
+        name = figure_name(self.figure) + (f", questions of kind “{self.kind}”" if self.kind else "")
         if self.at_least is not None:
-            return f"{name} at least {self.at_least:g}"
+            return f"{name}: at least {self.at_least:g}"
         if self.at_most is not None:
-            return f"{name} at most {self.at_most:g}"
+            return f"{name}: at most {self.at_most:g}"
         if self.above is not None:
-            return f"{name} above {self.above}" + (f" by {self.by:g} points" if self.by else "")
-        return f"interval of {name} above that of {self.interval_above}"
+            points = f"at least {self.by:g} points above" if self.by else "not below"
+            return f"{name}: {points} {figure_name(self.above)}"
+        return f"{name}: interval above that of {figure_name(self.interval_above or '')}"
 
     def check(self, results: Results, breakdowns: Breakdowns) -> tuple[str, bool | None]:
         """What was found, in words, and whether it is reached; None where a figure is absent."""
@@ -159,7 +166,7 @@ def judge(id: str, results: Results, breakdowns: Breakdowns, scale: ScaleExpecta
         return Verdict("within tolerance", "good")
     if True in musts:
         return Verdict("must reached", "good")
-    return Verdict("not comparable" if reported is not None else "no expectation", "none")
+    return Verdict("not comparable" if reported is not None else "", "none")
 
 
 def _against_reference(entry: Mapping[str, Any], reported: ReportedFigure) -> Verdict:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.command_line import read_json, run_command, write_atomically
 from workflow_scripts.report.collect import read_scores
+from workflow_scripts.report.names import METHODS
 
 INK, GREY = "#1c1c1c", "#8a8a86"
 COLOURS = ("#0f4c81", "#c8553d", "#4d7c52", "#8a6d3b", "#6b5b95", "#3a7d86")
@@ -29,6 +30,9 @@ _STYLE = {
     "xtick.color": INK,
     "ytick.color": INK,
     "legend.frameon": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
     "svg.fonttype": "none",
     "svg.hashsalt": "report",
 }
@@ -92,11 +96,10 @@ def draw_retrieval_curve(scores: Sequence[Mapping[str, Any]]) -> Figure | None:
         return None
     figure = Figure(figsize=(5.6, 3.4), layout="constrained")
     axes = figure.subplots()
-    names = {"blip2": "BLIP-2", "clip": "CLIP", "colour_histogram": "colours only"}
     for one, colour in zip(curves, COLOURS * len(curves), strict=False):
         ks = [int(k) for k in one["recall_curve"]]
         method = one["id"].rsplit(".", 1)[-1]
-        axes.plot(ks, list(one["recall_curve"].values()), color=colour, label=names.get(method, method))
+        axes.plot(ks, list(one["recall_curve"].values()), color=colour, label=METHODS.get(method, method))
     chance = 100 / curves[0]["images"]
     axes.plot(ks, [min(100, chance * k) for k in ks], color=GREY, linestyle=":", label="chance")
     axes.set(xlabel="k", ylabel="recall at k, %", ylim=(0, 100), xlim=(1, max(ks)))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from workflow_scripts.command_line import read_json, run_command, write_atomically
+from workflow_scripts.config.report import ReportSettings
 from workflow_scripts.report.collect import read_scores
 from workflow_scripts.report.expected import (
     Breakdowns,
@@ -18,7 +19,9 @@ from workflow_scripts.report.expected import (
     by_id,
     judge,
     read_expected,
+    two_decimals,
 )
+from workflow_scripts.report.names import METHODS, figure_name, split_experiment
 
 NO_VERDICT = Verdict("", "none")
 
@@ -60,9 +63,6 @@ class Table:
     columns = ("", "report", "ours", "95 % interval", "n", "verdict", "run")
 
 
-_RETRIEVAL = {"blip2": "BLIP-2", "clip": "CLIP", "colour_histogram": "colours only"}
-
-
 def build_tables(
     results: Results,
     breakdowns: Breakdowns,
@@ -94,13 +94,11 @@ def build_tables(
             group,
         )
 
+    ranks = {f"r_at_{k}": f"R@{k}" for k in (1, 5, 10)} | {"colour_matched_r_at_1": "R@1 in colour-matched groups"}
     retrieval = [
-        row(f"R@{k}", f"coco_retrieval.{method}.r_at_{k}", name)
-        for method, name in _RETRIEVAL.items()
-        for k in (1, 5, 10)
-    ] + [
-        row("R@1 in colour-matched groups", f"coco_retrieval.{method}.colour_matched_r_at_1", name)
-        for method, name in _RETRIEVAL.items()
+        row(label, f"coco_retrieval.{method}.{rank}", name)
+        for method, name in METHODS.items()
+        for rank, label in ranks.items()
     ]
     exact = [
         row("before finetuning", "visual_genome.exact_match.before"),
@@ -113,11 +111,15 @@ def build_tables(
     okvqa = [
         row("ours, zero-shot", "okvqa.accuracy.zero_shot"),
         row("ours, finetuned on OK-VQA", "okvqa.accuracy.finetuned"),
-    ] + [Row(other.system, None, f"{other.value:g}") for other in reported.others if other.table == "okvqa"]
+    ] + [Row(other.system, None, two_decimals(other.value)) for other in reported.others if other.table == "okvqa"]
     boxes = [row("Acc@0.5", "refcoco.accuracy_iou50"), row("mean IoU", "refcoco.mean_iou")]
+    others = sorted(
+        (experiment, plain, id) for id in results for plain, experiment in [split_experiment(id)] if experiment
+    )
+    experiments = [row(figure_name(plain), id, experiment) for experiment, plain, id in others]
     notes = {table: [doubt.text for doubt in reported.doubts if doubt.table == table] for table in _TITLES}
-    rows = {"retrieval": retrieval, "exact_match": exact, "okvqa": okvqa, "refcoco": boxes}
-    return [Table(name, title, rows[name], notes[name]) for name, title in _TITLES.items()]
+    rows = {"retrieval": retrieval, "exact_match": exact, "okvqa": okvqa, "refcoco": boxes, "experiments": experiments}
+    return [Table(name, title, rows[name], notes[name]) for name, title in _TITLES.items() if rows[name]]
 
 
 _TITLES = {
@@ -125,6 +127,7 @@ _TITLES = {
     "exact_match": "Finetuning. Exact match on Visual Genome questions and relationships",
     "okvqa": "Table 2. OK-VQA, VQA accuracy",
     "refcoco": "Referring expressions. RefCOCO val, boxes as text",
+    "experiments": "Experiments. What differs from the report's system in one setting",
 }
 
 
@@ -180,6 +183,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--scores", type=Path, nargs="*", default=[], help="scores.json files, for break-downs by kind")
     parser.add_argument("--reported", type=Path, default=Path("expected/report.yaml"))
     parser.add_argument("--expected", type=Path, required=True, help="expected/<scale>.yaml")
+    parser.add_argument("--settings", type=ReportSettings.model_validate_json, help="whether figures are meaningful")
     parser.add_argument("--output", type=Path, required=True, help="folder of the tables")
     arguments = parser.parse_args(argv)
     tables = build_tables(
@@ -187,6 +191,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         {one["id"]: one.get("breakdown", {}) for one in read_scores(arguments.scores)},
         read_expected(arguments.reported, ReportedFigures),
         read_expected(arguments.expected, ScaleExpectations),
+        arguments.settings is None or arguments.settings.figures_are_meaningful,
     )
     for table in tables:
         for suffix, write in WRITERS.items():

@@ -1,0 +1,42 @@
+"""What figures are called in sentences and tables."""
+
+import re
+
+METHODS = {"blip2": "BLIP-2", "clip": "CLIP", "colour_histogram": "colours only"}
+EXACT_MATCH = {
+    "before": "before finetuning",
+    "after": "after finetuning",
+    "after_shuffled_images": "with images shuffled",
+    "question_only": "from the question only",
+}
+_OTHERS = {
+    "okvqa.accuracy.zero_shot": "OK-VQA accuracy, zero-shot",
+    "okvqa.accuracy.finetuned": "OK-VQA accuracy, finetuned",
+    "refcoco.accuracy_iou50": "boxes at IoU 0.5",
+    "refcoco.mean_iou": "mean IoU of boxes",
+}
+_EXPERIMENT = re.compile(r"^(?P<start>.+?)@(?P<experiment>[^.]+)(?P<end>.*)$")
+
+
+def split_experiment(id: str) -> tuple[str, str | None]:
+    """The plain id of a figure and the experiment that it belongs to: `a.b@mlp.c` is `a.b.c` of `mlp`."""
+    match = _EXPERIMENT.match(id)
+    return (match["start"] + match["end"], match["experiment"]) if match else (id, None)
+
+
+def figure_name(id: str) -> str:
+    """A figure in words; an unknown one keeps its id."""
+    id, experiment = split_experiment(id)
+    suffix = f" ({experiment})" if experiment else ""
+    if id in _OTHERS:
+        return _OTHERS[id] + suffix
+    parts = id.split(".")
+    if parts[0] == "coco_retrieval" and len(parts) == 3:
+        method = METHODS.get(parts[1], parts[1])
+        if parts[2] == "colour_matched_r_at_1":
+            return f"{method} R@1 in colour-matched groups{suffix}"
+        return f"{method} R@{parts[2].removeprefix('r_at_')}{suffix}"
+    if parts[:2] == ["visual_genome", "exact_match"] and len(parts) >= 3 and parts[2] in EXACT_MATCH:
+        contained = ", answer contained" if parts[3:] == ["contained"] else ""
+        return f"exact match {EXACT_MATCH[parts[2]]}{contained}{suffix}"
+    return id + suffix
