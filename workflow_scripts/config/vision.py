@@ -37,7 +37,48 @@ class QformerGeometry(Section):
 
 
 class FeatureExtractorSettings(Section):
-    """Geometry and training of the miniature's feature extractor."""
+    """Geometry and training of the small feature extractor.
+
+    Three stages: the vision encoder alone (alignment of its tokens with phrases, in place of a pretrained one), the
+    Q-Former's queries and texts by contrast, and LAVIS's whole first-stage loss (contrast, matching, captioning).
+    """
 
     geometry: QformerGeometry = Field(description="Sizes of the model.")
     seed: int = Field(1, ge=0, description="Seed of weights and batches.")
+    batch_size: int = Field(64, ge=2, le=4096, description="Pictures in one step.")
+    grouped_batches: float = Field(0.5, ge=0, le=1, description="Share of batches made of hard negatives.")
+    vision_steps: int = Field(600, ge=0, description="Steps of the vision encoder alone.")
+    contrast_steps: int = Field(600, ge=0, description="Steps of the contrastive stage.")
+    first_stage_steps: int = Field(300, ge=1, description="Steps with LAVIS's whole first-stage loss.")
+    vision_learning_rate: float = Field(2e-3, gt=0, le=1, description="Highest learning rate of the first stage.")
+    contrast_learning_rate: float = Field(1.5e-3, gt=0, le=1, description="The same of the contrastive stage.")
+    first_stage_learning_rate: float = Field(8e-4, gt=0, le=1, description="The same of the last stage.")
+    vision_factor: float = Field(0.3, ge=0, le=1, description="The vision encoder's share of later learning rates.")
+    weight_decay: float = Field(0.02, ge=0, le=1, description="AdamW's weight decay.")
+    alignment_weight: float = Field(0.5, ge=0, description="Weight of the phrases' loss on tokens and queries.")
+    itc_weight: float = Field(1.0, ge=0, description="Weight of the contrastive loss.")
+    itm_weight: float = Field(1.0, ge=0, description="Weight of the matching loss.")
+    lm_weight: float = Field(0.3, ge=0, description="Weight of the captioning loss.")
+    log_every: int = Field(
+        25, ge=1, description="Steps between two lines of metrics.", json_schema_extra={"identity": False}
+    )
+
+
+class ClipSettings(Section):
+    """Geometry and training of the small CLIP baseline."""
+
+    image_size: int = Field(96, ge=32, le=1024, description="Side of the pictures in pixels.")
+    patch_size: int = Field(16, ge=4, le=32, description="Side of a patch.")
+    width: int = Field(128, ge=16, le=2048, description="Width of both transformers.")
+    vision_layers: int = Field(3, ge=1, le=48, description="Layers of the vision transformer.")
+    text_layers: int = Field(2, ge=1, le=48, description="Layers of the text transformer.")
+    heads: int = Field(4, ge=1, le=64, description="Attention heads of both.")
+    projection_width: int = Field(128, ge=8, le=2048, description="Width of the common space.")
+    seed: int = Field(1, ge=0, description="Seed of weights and batches.")
+    batch_size: int = Field(64, ge=2, le=4096, description="Pairs in one step.")
+    steps: int = Field(600, ge=1, description="Steps of training.")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="Highest learning rate.")
+    weight_decay: float = Field(0.02, ge=0, le=1, description="AdamW's weight decay.")
+    log_every: int = Field(
+        25, ge=1, description="Steps between two lines of metrics.", json_schema_extra={"identity": False}
+    )

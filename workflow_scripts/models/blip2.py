@@ -1,7 +1,7 @@
 """LAVIS's `Blip2Qformer` built without downloads, in full size or in small.
 
 Only what LAVIS fetches or hard-codes is replaced: the tokenizer's vocabulary, the sizes of the vision encoder and of
-the Q-Former, and, for the small sizes, the initial weights. `forward`, its losses and the feature extraction are LAVIS's.
+the Q-Former, and, for the small sizes, the initial weights. `forward`, its losses and the extraction are LAVIS's.
 """
 
 import logging
@@ -113,7 +113,7 @@ class OfflineBlip2Qformer(Blip2Qformer):
             _spread_weights(encoder)
         return encoder, LayerNorm(encoder.num_features)
 
-    def init_Qformer(  # noqa: N802 (LAVIS's name)
+    def init_Qformer(
         self, num_query_token: int, vision_width: int, cross_attention_freq: int = 2
     ) -> tuple[nn.Module, nn.Parameter]:
         geometry = self.geometry

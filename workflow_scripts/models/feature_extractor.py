@@ -136,7 +136,8 @@ def _read(path: Path) -> dict:
         raise ValueError(f"{path} does not exist; run the rule that makes the feature extractor.") from None
     except Exception as error:  # torch raises many kinds for a damaged file
         raise ValueError(
-            f"{path} cannot be read as a checkpoint ({str(error).splitlines()[0]}); delete its folder and run its rule again."
+            f"{path} cannot be read as a checkpoint ({str(error).splitlines()[0]}); "
+            "delete its folder and run its rule again."
         ) from error
 
 
