@@ -10,7 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 
-from workflow_scripts.chain import chains
+from workflow_scripts.chain import by_key, chains
 from workflow_scripts.code_digest import code_digest
 from workflow_scripts.config.settings import load_settings
 from workflow_scripts.evaluations import RETRIEVAL_METHODS, evaluations
@@ -63,6 +63,15 @@ ANNOTATIONS = by_key(
     for entry in REGISTRY.image_set(name).lists
 )
 FEATURES = by_key(CHAIN.features(name) for name in SCALE.roles.image_sets())
+MIXES = by_key(
+    run.parents["samples"] for chain in CHAINS.values() for run in chain.runs if run.area != "pretrain"
+)
+BENCHMARKS = by_key(CHAIN.benchmark(name) for name in CHAIN.benchmarks)
+# The miniature publishes which of its pictures are held out; real data sets have splits of their own.
+SPLITS = [at(CHAIN.annotations("miniature_extras"), "manifest.json")] if SCALE.world else []
+SPLIT_FILE = (
+    ["--split-file", at(CHAIN.annotations("miniature_extras"), "splits.json")] if SCALE.world else []
+)
 RUNS = {run.path: run for chain in CHAINS.values() for run in chain.runs}
 BY_PATH = {evaluation.path: evaluation for evaluation in EVALUATIONS}
 CHAIN_OF_RUN = {run.path: chain for chain in CHAINS.values() for run in chain.runs}
@@ -138,16 +147,54 @@ def retrieval_options(wildcards, input):
     ]
 
 
+def listing_data_set(image_set):
+    """The data set whose captions an image set of pretraining has."""
+    return REGISTRY.image_set(image_set).lists[0].data_set
+
+
+def sources_of(names, manifests):
+    """`--source NAME ANNOTATIONS IMAGES` for each name, from the manifests of both, in turn."""
+    paths = folders(manifests)
+    triples = zip(names, paths[::2], paths[1::2], strict=True)
+    return [word for triple in triples for word in ("--source", *triple)]
+
+
+def mix_sources(wildcards):
+    """Data set and image set of each part of a mix."""
+    roles = SCALE.roles
+    return {
+        "visual_genome_mix": [("visual_genome", roles.visual_genome), ("minigpt4", roles.descriptions)],
+        "okvqa_mix": [("okvqa", roles.okvqa_train)],
+        "refcoco_mix": [("refcoco", roles.refcoco)],
+    }[MIXES[wildcards.mix].name]
+
+
+def asked_by(wildcards):
+    """The data set that a benchmark's questions come from."""
+    name = BENCHMARKS[wildcards.asked].name
+    if name in ("visual_genome", "okvqa", "refcoco"):
+        return name
+    return listing_data_set(CHAIN.benchmark_image_set(name))
+
+
+def benchmark_images(wildcards):
+    return next(iter(BENCHMARKS[wildcards.asked].parents.values()))
+
+
 # What stands before a command that needs the web: nothing, or a server on loopback for as long as the command runs.
 if SCALE.world:
     WEB = f"python -m workflow_scripts.miniature.web --root {shlex.quote(at(CHAIN.world, 'web'))} --"
     WEB_READY = [at(CHAIN.world, "published.json")]
+    # The world's files have checksums of their own.
+    CHECKSUMS = ["--checksums", at(CHAIN.world, "checksums.json")]
 elif SETTINGS.mirror:
     WEB = f"python -m workflow_scripts.sources.serve_mirror --root {shlex.quote(SETTINGS.mirror)} --"
     WEB_READY = []
+    CHECKSUMS = []
 else:
     WEB = ""
     WEB_READY = []
+    CHECKSUMS = []
 
 
 def listed_by(wildcards):
@@ -164,3 +211,35 @@ def one_of(products, packed):
     """A pattern for the folders of image sets whose pictures come in an archive, or by URL."""
     keys = [key for key, product in products.items() if REGISTRY.image_set(product.name).in_archive == packed]
     return "|".join(map(re.escape, keys)) or "(?!)"
+
+
+# What the report shows. An evaluation's scores.json, in the order of the stages; retrieval first, as in Table 1.
+SCORES = [
+    f"{R}/evaluation/{benchmark}/{method}-{RETRIEVAL_ID}/scores.json"
+    for benchmark in RETRIEVAL
+    for method in METHODS
+] + [at(evaluation.product, "scores.json") for evaluation in EVALUATIONS]
+RUN_FILES = [f"{R}/{path}/run.json" for path in RUNS]
+EXPECTED = f"expected/{SETTINGS.scale}.yaml"
+TEMPLATES = [
+    "workflow_scripts/report/templates/report.css",
+    "workflow_scripts/report/templates/report.html.j2",
+]
+EXAMPLE_TITLES = {
+    "visual_genome": "Questions and relationships (Visual Genome), after finetuning",
+    "okvqa": "Questions that need outside knowledge (OK-VQA), finetuned",
+    "refcoco": "Referring expressions (RefCOCO): where is it?",
+}
+EXAMPLES = {
+    evaluation.benchmark.name: evaluation
+    for evaluation in EVALUATIONS
+    if evaluation.variant in ("after", "finetuned") and "@" not in evaluation.figure
+}
+REPORT_SETTINGS = json.dumps(
+    {
+        "scale": SETTINGS.scale,
+        "figures_are_meaningful": SCALE.figures_are_meaningful,
+        "about": SCALE.description,
+        "queries": SCALE.queries,
+    }
+)

@@ -10,6 +10,7 @@ rule fetch_files:
         web=WEB,
         source=lambda wildcards: ANNOTATIONS[wildcards.annotations].name,
         folder=f"{R}/annotations/{{annotations}}",
+        checksums=CHECKSUMS,
         code=code_digest("workflow_scripts.sources.fetch_files"),
     log:
         f"{R}/logs/fetch_files/{{annotations}}.log",
@@ -24,7 +25,7 @@ rule fetch_files:
         "../envs/environment.yaml"
     shell:
         "{params.web} python -m workflow_scripts.sources.fetch_files --source {params.source:q}"
-        " --output {params.folder:q} 2>&1 | tee {log:q}"
+        " {params.checksums:q} --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
 rule list_image_urls:

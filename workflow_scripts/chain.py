@@ -116,6 +116,12 @@ class Chain:
         return Product("features", image_set, {"features_of": image_set}, parents)
 
     @cached_property
+    def index(self) -> Product:
+        """The search index over the pictures of the retrieval benchmark."""
+        image_set = self.scale.roles.retrieval
+        return Product("search", image_set, {"index_of": image_set}, {"features": self.features(image_set)})
+
+    @cached_property
     def pairs(self) -> Product:
         parents = {name: self.images(name) for name in self.scale.roles.pretraining}
         return Product("data", "pairs", {"data": "pairs"}, parents, self.scale.filter)
@@ -139,6 +145,19 @@ class Chain:
         }[name]
         return {image_set: self.images(image_set) for image_set in used if image_set}
 
+    @property
+    def benchmarks(self) -> list[str]:
+        """The benchmarks that the scale has data for."""
+        roles = self.scale.roles
+        data = {
+            "visual_genome": roles.visual_genome,
+            "okvqa": roles.okvqa_val,
+            "refcoco": roles.refcoco,
+            "coco_retrieval": roles.retrieval,
+            "colour_matched": roles.colour_matched,
+        }
+        return [name for name, image_set in data.items() if image_set]
+
     def benchmark(self, name: str) -> Product:
         """The questions of a benchmark: visual_genome, okvqa, refcoco, coco_retrieval or colour_matched."""
         roles = self.scale.roles
@@ -150,7 +169,8 @@ class Chain:
             "colour_matched": (roles.colour_matched, self.scale.retrieval),
         }[name]
         assert image_set is not None, f"this scale has no data for the benchmark {name}"
-        return Product("benchmarks", name, {"benchmark": name}, {image_set: self.images(image_set)}, settings)
+        definition: dict[str, Any] = {"benchmark": name, "split": self.scale.evaluation_split}
+        return Product("questions", name, definition, {image_set: self.images(image_set)}, settings)
 
     def benchmark_image_set(self, name: str) -> str:
         """The image set that a benchmark asks about."""

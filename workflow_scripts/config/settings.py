@@ -64,6 +64,7 @@ class Scale(Section):
     finetune: TrainingSettings | None = None
     finetune_okvqa: TrainingSettings | None = None
     finetune_refcoco: TrainingSettings | None = None
+    evaluation_split: Literal["test", "validation"] = Field("test", description="Split that the figures are of.")
     predict: PredictSettings
     visual_genome: BenchmarkSettings = BenchmarkSettings()
     okvqa: BenchmarkSettings = BenchmarkSettings()

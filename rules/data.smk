@@ -1,0 +1,105 @@
+# What the adaptor learns from and what it is asked: filtered pairs, finetuning mixes, benchmarks.
+
+
+rule filter_pairs:
+    input:
+        sources=[
+            at(product, "manifest.json")
+            for name in SCALE.roles.pretraining
+            for product in (CHAIN.annotations(listing_data_set(name)), CHAIN.images(name))
+        ],
+    output:
+        samples=at(CHAIN.pairs, "samples.parquet"),
+        manifest=at(CHAIN.pairs, "manifest.json"),
+    params:
+        sources=lambda wildcards, input: sources_of(SCALE.roles.pretraining, input.sources),
+        settings=settings_json(SCALE.filter),
+        folder=at(CHAIN.pairs),
+        code=code_digest("workflow_scripts.data.filter_pairs"),
+    log:
+        f"{R}/logs/filter_pairs.log",
+    benchmark:
+        f"{R}/benchmarks/filter_pairs.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+        gpu=0,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python -m workflow_scripts.data.filter_pairs {params.sources:q} --settings {params.settings:q}"
+        " --output {params.folder:q} 2>&1 | tee {log:q}"
+
+
+rule build_mix:
+    input:
+        sources=lambda wildcards: [
+            at(product, "manifest.json")
+            for data_set, image_set in mix_sources(wildcards)
+            for product in (CHAIN.annotations(data_set), CHAIN.images(image_set))
+        ],
+        splits=SPLITS,
+    output:
+        samples=f"{R}/data/{{mix}}/samples.parquet",
+        manifest=f"{R}/data/{{mix}}/manifest.json",
+    params:
+        sources=lambda wildcards, input: sources_of(
+            [data_set for data_set, _ in mix_sources(wildcards)], input.sources
+        ),
+        splits=SPLIT_FILE,
+        settings=lambda wildcards: settings_json(MIXES[wildcards.mix].settings),
+        folder=f"{R}/data/{{mix}}",
+        code=code_digest("workflow_scripts.data.build_mix"),
+    log:
+        f"{R}/logs/build_mix/{{mix}}.log",
+    benchmark:
+        f"{R}/benchmarks/build_mix/{{mix}}.tsv"
+    wildcard_constraints:
+        mix="[a-z_]+_mix-[0-9a-f]+",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+        gpu=0,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python -m workflow_scripts.data.build_mix {params.sources:q} {params.splits:q}"
+        " --settings {params.settings:q} --output {params.folder:q} 2>&1 | tee {log:q}"
+
+
+rule build_benchmark:
+    input:
+        annotations=lambda wildcards: at(CHAIN.annotations(asked_by(wildcards)), "manifest.json"),
+        images=lambda wildcards: at(benchmark_images(wildcards), "manifest.json"),
+        splits=SPLITS,
+    output:
+        questions=f"{R}/questions/{{asked}}/questions.parquet",
+        manifest=f"{R}/questions/{{asked}}/manifest.json",
+    params:
+        name=lambda wildcards: BENCHMARKS[wildcards.asked].name,
+        image_set=lambda wildcards: benchmark_images(wildcards).name,
+        annotations=lambda wildcards, input: folder(input.annotations),
+        images=lambda wildcards, input: folder(input.images),
+        splits=SPLIT_FILE,
+        split=SCALE.evaluation_split,
+        settings=lambda wildcards: settings_json(BENCHMARKS[wildcards.asked].settings),
+        folder=f"{R}/questions/{{asked}}",
+        code=code_digest("workflow_scripts.data.build_benchmark"),
+    log:
+        f"{R}/logs/build_benchmark/{{asked}}.log",
+    benchmark:
+        f"{R}/benchmarks/build_benchmark/{{asked}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+        gpu=0,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python -m workflow_scripts.data.build_benchmark --benchmark {params.name:q}"
+        " --image-set {params.image_set:q} --annotations {params.annotations:q} --images {params.images:q}"
+        " --split {params.split} {params.splits:q} --settings {params.settings:q}"
+        " --output {params.folder:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,196 @@
+# From scores to the page. The report's folder is the only one without an id: it shows what the configuration says now.
+
+
+rule collect_results:
+    input:
+        scores=SCORES,
+        reported="expected/report.yaml",
+    output:
+        f"{R}/report/results.json",
+    params:
+        code=code_digest("workflow_scripts.report.collect_results"),
+    log:
+        f"{R}/logs/collect_results.log",
+    benchmark:
+        f"{R}/benchmarks/collect_results.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python -m workflow_scripts.report.collect_results --scores {input.scores:q}"
+        " --reported {input.reported:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule render_tables:
+    input:
+        results=f"{R}/report/results.json",
+        scores=SCORES,
+        reported="expected/report.yaml",
+        expected=EXPECTED,
+    output:
+        directory(f"{R}/report/tables"),
+    params:
+        code=code_digest("workflow_scripts.report.render_tables"),
+    log:
+        f"{R}/logs/render_tables.log",
+    benchmark:
+        f"{R}/benchmarks/render_tables.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python -m workflow_scripts.report.render_tables --results {input.results:q} --scores {input.scores:q}"
+        " --reported {input.reported:q} --expected {input.expected:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule render_figures:
+    input:
+        scores=SCORES,
+        runs=RUN_FILES,
+    output:
+        directory(f"{R}/report/figures"),
+    params:
+        code=code_digest("workflow_scripts.report.render_figures"),
+    log:
+        f"{R}/logs/render_figures.log",
+    benchmark:
+        f"{R}/benchmarks/render_figures.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python -m workflow_scripts.report.render_figures --scores {input.scores:q} --runs {input.runs:q}"
+        " --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule choose_examples:
+    input:
+        predictions=lambda wildcards: at(EXAMPLES[wildcards.benchmark].product, "predictions.jsonl"),
+        images=lambda wildcards: [
+            at(product, "manifest.json") for product in EXAMPLES[wildcards.benchmark].benchmark.parents.values()
+        ],
+    output:
+        f"{R}/report/examples/{{benchmark}}.json",
+    params:
+        title=lambda wildcards: EXAMPLE_TITLES[wildcards.benchmark],
+        images=lambda wildcards, input: folders(input.images),
+        code=code_digest("workflow_scripts.report.choose_examples"),
+    log:
+        f"{R}/logs/choose_examples/{{benchmark}}.log",
+    benchmark:
+        f"{R}/benchmarks/choose_examples/{{benchmark}}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python -m workflow_scripts.report.choose_examples --title {params.title:q}"
+        " --predictions {input.predictions:q} --images {params.images:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule render_page:
+    input:
+        results=f"{R}/report/results.json",
+        scores=SCORES,
+        reported="expected/report.yaml",
+        expected=EXPECTED,
+        figures=f"{R}/report/figures",
+        tables=f"{R}/report/tables",
+        examples=[f"{R}/report/examples/{name}.json" for name in EXAMPLES],
+        sheet=f"{R}/report/sheet.json",
+        runs=RUN_FILES,
+        images=[at(product, "manifest.json") for product in IMAGES.values()],
+        pairs=at(CHAIN.pairs, "manifest.json"),
+        mixes=[at(product, "manifest.json") for product in MIXES.values()],
+        tracking=f"{R}/report/mlflow_runs.json",
+        templates=TEMPLATES,
+    output:
+        REPORT,
+    params:
+        settings=REPORT_SETTINGS,
+        times=f"{R}/benchmarks",
+        code=code_digest("workflow_scripts.report.render_page"),
+    log:
+        f"{R}/logs/render_page.log",
+    benchmark:
+        f"{R}/benchmarks/render_page.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python -m workflow_scripts.report.render_page --settings {params.settings:q} --results {input.results:q}"
+        " --scores {input.scores:q} --reported {input.reported:q} --expected {input.expected:q}"
+        " --figures {input.figures:q} --examples {input.examples:q} --sheet {input.sheet:q} --runs {input.runs:q}"
+        " --image-manifests {input.images:q} --pairs {input.pairs:q} --mixes {input.mixes:q}"
+        " --times {params.times:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule import_runs:
+    input:
+        scores=SCORES,
+        runs=RUN_FILES,
+    output:
+        f"{R}/report/mlflow_runs.json",
+    params:
+        results=R,
+        tracking=TRACKING_URI,
+        scale=SETTINGS.scale,
+        code=code_digest("workflow_scripts.tracking.import_runs"),
+    log:
+        f"{R}/logs/import_runs.log",
+    benchmark:
+        f"{R}/benchmarks/import_runs.tsv"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=20,
+        gpu=0,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python -m workflow_scripts.tracking.import_runs --results {params.results:q}"
+        " --tracking-uri {params.tracking:q} --experiment {params.scale:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule check_expected:
+    input:
+        results=f"{R}/report/results.json",
+        scores=SCORES,
+        expected=EXPECTED,
+    output:
+        f"{R}/report/checked.txt",
+    params:
+        code=code_digest("workflow_scripts.report.check_expected"),
+    log:
+        f"{R}/logs/check_expected.log",
+    benchmark:
+        f"{R}/benchmarks/check_expected.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python -m workflow_scripts.report.check_expected --results {input.results:q} --scores {input.scores:q}"
+        " --expected {input.expected:q} 2>&1 | tee {log:q} {output:q}"

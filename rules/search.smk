@@ -1,0 +1,61 @@
+# The index over the pictures of the retrieval benchmark, and a sheet of what it finds.
+
+
+rule build_index:
+    input:
+        images=at(CHAIN.images(SCALE.roles.retrieval), "manifest.json"),
+        features=at(CHAIN.features(SCALE.roles.retrieval), "manifest.json"),
+        feature_extractor=at(CHAIN.feature_extractor, "SHA256SUMS"),
+    output:
+        at(CHAIN.index, "manifest.json"),
+    params:
+        folder=at(CHAIN.index),
+        images=lambda wildcards, input: folder(input.images),
+        features=lambda wildcards, input: folder(input.features),
+        feature_extractor=lambda wildcards, input: folder(input.feature_extractor),
+        settings=settings_json(SCALE.index),
+        code=code_digest("workflow_scripts.search.build"),
+    log:
+        f"{R}/logs/build_index.log",
+    benchmark:
+        f"{R}/benchmarks/build_index.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+        gpu=0,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python -m workflow_scripts.search.build --images {params.images:q} --features {params.features:q}"
+        " --feature-extractor {params.feature_extractor:q} --settings {params.settings:q}"
+        " --output {params.folder:q} 2>&1 | tee {log:q}"
+
+
+rule search_sheet:
+    input:
+        index=at(CHAIN.index, "manifest.json"),
+        feature_extractor=at(CHAIN.feature_extractor, "SHA256SUMS"),
+        questions=at(CHAIN.benchmark("coco_retrieval"), "questions.parquet"),
+    output:
+        f"{R}/report/sheet.json",
+    params:
+        index=lambda wildcards, input: folder(input.index),
+        feature_extractor=lambda wildcards, input: folder(input.feature_extractor),
+        queries=SCALE.queries,
+        code=code_digest("workflow_scripts.search.sheet"),
+    log:
+        f"{R}/logs/search_sheet.log",
+    benchmark:
+        f"{R}/benchmarks/search_sheet.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+        gpu=0,
+    conda:
+        "../envs/environment.yaml"
+    shell:
+        "python -m workflow_scripts.search.sheet --index {params.index:q}"
+        " --feature-extractor {params.feature_extractor:q} --queries {params.queries:q}"
+        " --benchmark {input.questions:q} --output {output:q} 2>&1 | tee {log:q}"
