@@ -43,7 +43,7 @@ _KINDS = (
     ("colour", re.compile(r"\b(colou?rs?|colou?red)\b")),
     ("count", re.compile(r"^how many\b|\bnumber of\b")),
     ("size", re.compile(r"\b(what size|how (big|large|small|tall))\b|^is .* (large|small|big) or (large|small|big)")),
-    ("background", re.compile(r"\b(background|weather|scenery)\b")),
+    ("background", re.compile(r"\b(background|weather|scenery|taken)\b")),
     ("where", re.compile(r"^where\b|\bwhich (side|part|corner)\b")),
     ("exists", re.compile(r"^(is|are) there\b|^can you see\b|^do you see\b|^does (the|this) (image|picture)\b")),
 )
@@ -62,3 +62,18 @@ def question_kind(query: str) -> str:
     if first in _FIRST_WORDS:
         return first
     return "yes_no" if first in _YES_NO_WORDS else "other"
+
+
+def normalise_answer(text: str) -> str:
+    """Lower-case an annotated answer and drop the full stop that Visual Genome's answers end with."""
+    return normalise_query(text).rstrip(".").rstrip()
+
+
+_PLACE_WORDS = re.compile(
+    r"\b(left|right|top|bottom|middle|centre|center|front|behind|above|below|next|near|upper|lower|corner|under)\b"
+)
+
+
+def expression_kind(phrase: str) -> str:
+    """Tell how a referring expression points at its thing: by place, or by appearance alone."""
+    return "place" if _PLACE_WORDS.search(phrase.lower()) else "appearance"

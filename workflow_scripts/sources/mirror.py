@@ -6,6 +6,7 @@ original addresses.
 """
 
 import os
+import urllib.error
 import urllib.request
 from urllib.parse import urlsplit
 
@@ -31,7 +32,9 @@ class MirrorHandler(urllib.request.BaseHandler):
     handler_order = 100  # before the handlers that derive the Host header from the address
 
     def http_request(self, request: urllib.request.Request) -> urllib.request.Request:
-        """Rewrite one request in place."""
+        """Rewrite one request in place; a host under `.invalid` is refused without asking a name server for it."""
+        if (urlsplit(request.full_url).hostname or "").endswith(".invalid"):
+            raise urllib.error.URLError("Name or service not known")
         rewritten = rewrite_url(request.full_url)
         if rewritten != request.full_url:
             request.full_url = rewritten

@@ -19,11 +19,12 @@ class CocoImage:
 
 @dataclass(frozen=True)
 class CocoCaption:
-    """A caption as the annotator wrote it."""
+    """A caption as the annotator wrote it; `group` where the file says which images are compared with each other."""
 
     id: str
     image_id: str
     text: str
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,5 +80,6 @@ def read_captions(path: Path) -> CocoCaptions:
             removed["caption of an unknown image"] += 1
         else:
             seen.add(caption_id)
-            captions.append(CocoCaption(caption_id, key, text_of(required(entry, "caption", path, position))))
+            text = text_of(required(entry, "caption", path, position))
+            captions.append(CocoCaption(caption_id, key, text, entry.get("group")))
     return CocoCaptions(images, captions, removed)

@@ -1,0 +1,203 @@
+"""Draw the questions of an evaluation from held-out images."""
+
+import argparse
+import logging
+import random
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.command_line import run_command
+from workflow_scripts.config.data import BenchmarkSettings
+from workflow_scripts.data.boxes import format_box
+from workflow_scripts.data.readers import coco, flickr8k, okvqa, refcoco, visual_genome
+from workflow_scripts.data.readers.common import find_file
+from workflow_scripts.data.shards import ImageSet
+from workflow_scripts.data.splits import SPLIT_NAMES, Splits
+from workflow_scripts.data.tables import QUESTION_SCHEMA, natural_key, sorted_counts, write_table
+from workflow_scripts.data.templates import EXPRESSION_TEMPLATES, RELATIONSHIP_TEMPLATES
+from workflow_scripts.data.text import (
+    expression_kind,
+    normalise_answer,
+    normalise_caption,
+    normalise_query,
+    question_kind,
+)
+from workflow_scripts.sources.registry import TABLE, ImageList, load_registry
+
+logger = logging.getLogger("build_benchmark")
+
+BENCHMARKS = ("visual_genome", "okvqa", "refcoco", "coco_retrieval", "colour_matched")
+REFCOCO_SPLITS = {"train": "train", "test": "val", "validation": "testB"}
+"""The report evaluates on RefCOCO's val; settings are chosen on testB."""
+Row = dict[str, Any]
+
+
+class Builder:
+    """Collects the questions about one image set and what was left out."""
+
+    def __init__(self, image_set: ImageSet, settings: BenchmarkSettings, split: str, splits: Splits) -> None:
+        self.image_set = image_set
+        self.settings = settings
+        self.split = split
+        self.splits = splits
+        self.removed: Counter[str] = Counter()
+        self.rng = random.Random(f"{settings.seed} benchmark {image_set.name} {split}")
+
+    def row(self, question_id: str, image_id: str, query: str, answer: str, task: str, **more: Any) -> Row | None:
+        """Return a question as a row of the table; None, and counted, without picture or words."""
+        image = self.image_set.images.get(image_id)
+        if image is None:
+            self.removed["picture could not be fetched"] += 1
+            return None
+        if not answer:
+            self.removed["answer is empty"] += 1
+            return None
+        row = {"question_id": question_id, "image": self.image_set.key(image_id), "query": query, "answer": answer}
+        size = {"image_width": image["original_width"], "image_height": image["original_height"]}
+        return {**row, "answers": [answer], "task": task, **size, "box": None, "kind": task, "group": None, **more}
+
+    def sample(self, rows: list[Row], count: int | None) -> list[Row]:
+        """Draw `count` rows (all for None), in the order of their ids; too few are a ValueError."""
+        if count is not None and count > len(rows):
+            raise ValueError(
+                f"The benchmark wants {count} questions about {self.image_set.name} ({self.split}), but there are "
+                f"{len(rows)}; lower its number of questions, or leave it out to take all."
+            )
+        chosen = rows if count is None else self.rng.sample(rows, count)
+        return sorted(chosen, key=lambda row: natural_key(row["question_id"]))
+
+    def visual_genome(self, folder: Path) -> list[Row]:
+        """Questions and relationships in the wanted ratio; a pair with several predicates has several answers."""
+        questions, removed = visual_genome.read_questions(folder)
+        relationships, removed_too = visual_genome.read_relationships(folder)
+        self.removed.update(removed + removed_too)
+        asked: list[Row] = []
+        for item in questions:
+            if self.splits.of(item.image_id) != self.split:
+                continue
+            query = normalise_query(item.query)
+            row = self.row(f"qa-{item.id}", item.image_id, query, normalise_answer(item.answer), "vqa")
+            if row:
+                asked.append({**row, "kind": question_kind(query)})
+        related: dict[tuple[str, str, str], Row] = {}
+        for item in relationships:
+            if self.splits.of(item.image_id) != self.split:
+                continue
+            subject, predicate, object_ = map(normalise_query, (item.subject, item.predicate, item.object))
+            key, answer = (item.image_id, subject, object_), f"{subject} {predicate} {object_}"
+            if key in related:
+                if answer not in related[key]["answers"]:
+                    related[key]["answers"].append(answer)
+                continue
+            query = self.rng.choice(RELATIONSHIP_TEMPLATES).format(subject=subject, object=object_)
+            row = self.row(f"relationship-{item.id}", item.image_id, query, answer, "relationship", kind="relation")
+            if row:
+                related[key] = row
+        share = self.settings.relationship_share
+        total = self.settings.questions
+        if total is None:
+            limits = [len(asked) / (1 - share) if share < 1 else None, len(related) / share if share else None]
+            total = int(min(limit for limit in limits if limit is not None))
+        wanted = round(total * share)
+        return self.sample(asked, total - wanted) + self.sample(list(related.values()), wanted)
+
+    def okvqa(self, folder: Path) -> list[Row]:
+        """Questions of val2014 with their ten answers; the kind is OK-VQA's category."""
+        questions, removed = okvqa.read_questions(folder, "val2014")
+        self.removed.update(removed)
+        rows = []
+        for item in questions:
+            if self.splits.listed and self.splits.of(item.image_id) != self.split:
+                continue
+            answers = [normalise_query(answer) for answer in item.answers]
+            query, answer = normalise_query(item.query), normalise_query(item.answer)
+            kind = item.category.lower() or question_kind(query)
+            row = self.row(item.id, item.image_id, query, answer, "okvqa", answers=answers, kind=kind)
+            if row:
+                rows.append(row)
+        return self.sample(rows, self.settings.questions)
+
+    def refcoco(self, folder: Path) -> list[Row]:
+        """Phrases with their boxes, in pixels of the original image."""
+        expressions, images, removed = refcoco.read_expressions(folder)
+        self.removed.update(removed)
+        rows = []
+        for item in expressions:
+            if item.split != REFCOCO_SPLITS[self.split]:
+                continue
+            width, height = images[item.image_id].width, images[item.image_id].height
+            query = self.rng.choice(EXPRESSION_TEMPLATES).format(expression=normalise_query(item.phrase))
+            more = {"box": list(item.box), "kind": expression_kind(item.phrase)}
+            answer = format_box(item.box, width, height)
+            row = self.row(item.id, item.image_id, query, answer, "refcoco", **more)
+            if row:
+                rows.append({**row, "image_width": width, "image_height": height})
+        return self.sample(rows, self.settings.questions)
+
+    def retrieval(self, entry: ImageList, folder: Path) -> list[Row]:
+        """One question an image: its first caption; all of its captions are in `answers`."""
+        if entry.reader == "coco":
+            content = coco.read_captions(find_file(folder, entry.file))
+            captions, removed = content.captions, content.removed
+        elif entry.reader == "flickr8k":
+            captions, removed = flickr8k.read_captions(folder)
+        else:
+            raise ValueError(f"The data set {entry.data_set} has no captions to search with.")
+        self.removed.update(removed)
+        rows: dict[str, Row] = {}
+        known = self.image_set.images.keys() | self.image_set.failed.keys()
+        for item in captions:
+            text = normalise_caption(item.text)
+            if item.image_id not in known:
+                continue
+            if item.image_id in rows:
+                rows[item.image_id]["answers"].append(text)
+                continue
+            row = self.row(item.id, item.image_id, "", text, "caption", group=getattr(item, "group", None))
+            if row:
+                rows[item.image_id] = row
+        return self.sample(list(rows.values()), self.settings.questions)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line: `--benchmark NAME --image-set NAME --annotations DIR --images DIR --settings JSON --output DIR`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--benchmark", choices=BENCHMARKS, required=True)
+    parser.add_argument("--image-set", required=True, help="name of the image set in the registry")
+    parser.add_argument("--annotations", type=Path, required=True, help="folder of the data set's annotations")
+    parser.add_argument("--images", type=Path, required=True, help="folder of the stored image set")
+    parser.add_argument("--split", choices=SPLIT_NAMES, default="test")
+    parser.add_argument("--split-file", type=Path, help="JSON {image set: {split: [ids]}}; else by hash of the id")
+    parser.add_argument("--settings", default="{}", help="JSON of BenchmarkSettings")
+    parser.add_argument("--output", type=Path, required=True, help="folder for questions.parquet and manifest.json")
+    parser.add_argument("--registry", type=Path, default=TABLE)
+    arguments = parser.parse_args(argv)
+    settings = BenchmarkSettings.model_validate_json(arguments.settings)
+    image_set = ImageSet.open(arguments.images)
+    if image_set.name != arguments.image_set:
+        raise ValueError(f"{arguments.images} holds the image set {image_set.name}, not {arguments.image_set}.")
+    builder = Builder(image_set, settings, arguments.split, Splits(image_set.name, arguments.split_file))
+    if arguments.benchmark in ("coco_retrieval", "colour_matched"):
+        entry = load_registry(arguments.registry).image_set(arguments.image_set).lists[0]
+        rows = builder.retrieval(entry, arguments.annotations)
+    else:
+        rows = getattr(builder, arguments.benchmark)(arguments.annotations)
+    if not rows:
+        raise ValueError(
+            f"There is no question about {image_set.name} ({arguments.split}): {sorted_counts(builder.removed)}."
+        )
+    more = {
+        "benchmark": arguments.benchmark,
+        "split": arguments.split,
+        "kinds": sorted_counts(Counter(row["kind"] for row in rows)),
+        "removed": sorted_counts(builder.removed),
+        "settings": settings.defining(),
+    }
+    write_table(arguments.output, "questions.parquet", rows, QUESTION_SCHEMA, more)
+    logger.info("%s: %d questions about %d images", arguments.benchmark, len(rows), len({r["image"] for r in rows}))
+
+
+if __name__ == "__main__":
+    run_command(main)
