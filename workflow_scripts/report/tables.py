@@ -94,7 +94,7 @@ def build_tables(
             group,
         )
 
-    ranks = {f"r_at_{k}": f"R@{k}" for k in (1, 5, 10)} | {"colour_matched_r_at_1": "R@1 in colour-matched groups"}
+    ranks = {f"r_at_{k}": f"R@{k}" for k in (1, 5, 10)} | {"colour_matched_r_at_1": "R@1, colour-matched"}
     retrieval = [
         row(label, f"coco_retrieval.{method}.{rank}", name)
         for method, name in METHODS.items()

@@ -1,0 +1,36 @@
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+
+@pytest.fixture
+def question():
+    """Makes one row of a benchmark."""
+
+    def make(number, **values):
+        row = {
+            "question_id": f"q{number}",
+            "image": f"set/{number}",
+            "query": "what is it?",
+            "answer": "cat",
+            "answers": ["cat"],
+            "task": "vqa",
+            "image_width": 100,
+            "image_height": 200,
+            "box": None,
+            "kind": "what",
+        }
+        return row | values
+
+    return make
+
+
+@pytest.fixture
+def write_questions(tmp_path):
+    """Writes rows as a benchmark table."""
+
+    def write(rows, name="questions.parquet"):
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / name)
+        return tmp_path / name
+
+    return write

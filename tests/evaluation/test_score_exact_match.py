@@ -1,0 +1,99 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from workflow_scripts.evaluation.predictions import write_predictions
+from workflow_scripts.evaluation.score_exact_match import main
+
+
+@pytest.fixture
+def score(tmp_path, question, write_questions):
+    def run(pairs, kinds=None, with_questions=True):
+        rows = [
+            question(number, answer=answer, kind=kinds[number] if kinds else "what")
+            for number, (_, answer) in enumerate(pairs)
+        ]
+        write_predictions(tmp_path / "p.jsonl", rows, [row["image"] for row in rows], [said for said, _ in pairs])
+        options = ["--questions", str(write_questions(rows))] if with_questions else []
+        main(
+            [
+                "--predictions",
+                str(tmp_path / "p.jsonl"),
+                "--id",
+                "vg.em",
+                "--output",
+                str(tmp_path / "s.json"),
+                *options,
+            ]
+        )
+        return json.loads((tmp_path / "s.json").read_text())
+
+    return run
+
+
+def test_figures_of_a_hand_computed_case(score):
+    scores = score([("A red cat.", "red cat"), ("dog", "cat"), ("it is a cat", "cat"), ("", "two")])
+    exact, contained = scores["figures"]
+    assert (exact["id"], exact["value"], exact["n"], exact["unit"]) == ("vg.em", 25.0, 4, "%")
+    assert (contained["id"], contained["value"]) == ("vg.em.contained", 50.0)
+    assert exact["ci95"][0] <= 25.0 <= exact["ci95"][1]
+    assert scores["empty_predictions"] == 1
+
+
+def test_kinds_are_broken_down(score):
+    scores = score([("cat", "cat"), ("dog", "cat"), ("two", "two")], kinds=["what", "what", "count"])
+    assert scores["breakdown"] == {"count": {"value": 100.0, "n": 1}, "what": {"value": 50.0, "n": 2}}
+
+
+def test_the_command_in_the_scores_gives_the_same_scores_again(score, tmp_path):
+    before = score([("cat", "cat"), ("dog", "cat")])
+    command = [sys.executable, *before["command"].replace("python ", "", 1).split()]
+    (tmp_path / "s.json").unlink()
+    subprocess.run(command, check=True, capture_output=True)
+    assert json.loads((tmp_path / "s.json").read_text()) == before
+
+
+def test_answers_in_other_scripts_are_compared(score):
+    assert score([("Кошка!", "кошка"), ("犬", "猫"), ("「猫」", "猫")])["figures"][0]["value"] == pytest.approx(66.6667)
+
+
+def test_an_empty_answer_is_an_error_that_names_the_question(score):
+    with pytest.raises(ValueError, match="Question q1 has no answer"):
+        score([("cat", "cat"), ("", " ")])
+
+
+def test_unknown_missing_and_twice_answered_questions_are_errors(tmp_path, question, write_questions):
+    rows = [question(number) for number in range(3)]
+    table, path = write_questions(rows), tmp_path / "p.jsonl"
+    arguments = [
+        "--predictions",
+        str(path),
+        "--id",
+        "x",
+        "--output",
+        str(tmp_path / "s.json"),
+        "--questions",
+        str(table),
+    ]
+    write_predictions(path, rows[:2], [None] * 2, ["cat"] * 2)
+    with pytest.raises(ValueError, match="1 questions without a prediction, q2"):
+        main(arguments)
+    write_predictions(path, [*rows, question(9)], [None] * 4, ["cat"] * 4)
+    with pytest.raises(ValueError, match="1 unknown questions, q9"):
+        main(arguments)
+    write_predictions(path, [*rows, rows[0]], [None] * 4, ["cat"] * 4)
+    with pytest.raises(ValueError, match="1 questions more than once, q0"):
+        main(arguments)
+    assert not (tmp_path / "s.json").exists()
+
+
+def test_a_damaged_predictions_file_is_one_sentence_and_exit_code_1(tmp_path):
+    (tmp_path / "p.jsonl").write_text('{"question_id": 1, "prediction": "a"}\n{"question')
+    command = [sys.executable, "-m", "workflow_scripts.evaluation.score_exact_match", "--id", "x"]
+    command += ["--predictions", str(tmp_path / "p.jsonl"), "--output", str(tmp_path / "s.json")]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "Line 2 of" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,101 @@
+import json
+
+import numpy as np
+import pytest
+
+from workflow_scripts.evaluation.score_retrieval import main, ranks_of_captions, ranks_of_images
+
+
+@pytest.fixture
+def score(tmp_path):
+    def run(similarity, image_index=None, groups=None):
+        similarity = np.asarray(similarity, dtype=np.float32)
+        image_index = list(range(len(similarity))) if image_index is None else image_index
+        captions = [{"text": f"caption {row}", "image_index": index} for row, index in enumerate(image_index)]
+        for caption, group in zip(captions, groups or [], strict=False):
+            caption["group"] = group
+        images = [f"set/{index}" for index in range(similarity.shape[1])]
+        np.save(tmp_path / "s.npy", similarity)
+        (tmp_path / "c.json").write_text(json.dumps({"captions": captions, "images": images}))
+        files = ["--similarity", str(tmp_path / "s.npy"), "--captions", str(tmp_path / "c.json")]
+        main([*files, "--id", "r.m", "--output", str(tmp_path / "o.json")])
+        scores = json.loads((tmp_path / "o.json").read_text())
+        return scores, {figure["id"]: figure["value"] for figure in scores["figures"]}
+
+    return run
+
+
+def plain_ranks(similarity, image_index):
+    """Sort by falling similarity; among equals the right image comes last."""
+    ranks = []
+    for row, own in zip(similarity, image_index, strict=True):
+        order = sorted(range(len(row)), key=lambda index: (-row[index], index == own))
+        ranks.append(order.index(own))
+    return ranks
+
+
+def test_ranks_equal_those_of_a_plain_sort_with_many_ties():
+    generator = np.random.default_rng(0)
+    similarity = generator.integers(0, 4, (700, 30)).astype(np.float32)
+    image_index = generator.integers(0, 30, 700)
+    assert ranks_of_images(similarity, image_index).tolist() == plain_ranks(similarity, image_index)
+
+
+def test_image_to_text_ranks_equal_those_of_a_plain_sort():
+    generator = np.random.default_rng(1)
+    image_index = np.repeat(np.arange(12), 5)
+    similarity = generator.integers(0, 6, (60, 12)).astype(np.float32)
+    expected = []
+    for image in range(12):
+        order = sorted(range(60), key=lambda row: (-similarity[row, image], image_index[row] == image))
+        expected.append(next(place for place, row in enumerate(order) if image_index[row] == image))
+    assert ranks_of_captions(similarity, image_index).tolist() == expected
+
+
+def test_recall_of_a_hand_computed_case(score):
+    similarity = np.eye(12)
+    similarity[0, 3] = 2  # rank 1
+    similarity[1, 2:8] = 2  # rank 6
+    similarity[2] += np.arange(12) >= 1  # rank 0 still
+    scores, values = score(similarity)
+    assert values["r.m.r_at_1"] == pytest.approx(100 * 10 / 12, abs=1e-3)
+    assert values["r.m.r_at_5"] == pytest.approx(100 * 11 / 12, abs=1e-3)
+    assert values["r.m.r_at_10"] == 100.0
+    assert scores["recall_curve"]["7"] == 100.0
+
+
+def test_ties_count_against_us(score):
+    _, values = score(np.zeros((6, 6)))
+    assert (values["r.m.r_at_1"], values["r.m.r_at_5"], values["r.m.r_at_10"]) == (0.0, 0.0, 100.0)
+
+
+def test_only_the_first_caption_counts_and_all_have_figures_of_their_own(score):
+    similarity = [[1, 0], [0, 1], [0, 1], [1, 0]]
+    _, values = score(similarity, image_index=[0, 0, 1, 1])
+    assert values["r.m.r_at_1"] == 100.0
+    assert values["r.m.all_captions.r_at_1"] == 50.0
+
+
+def test_within_groups_only_the_group_competes(score):
+    similarity = [[1, 0, 9, 9], [0, 1, 9, 9], [9, 9, 1, 2], [9, 9, 1, 1]]
+    scores, values = score(similarity, groups=[[0, 1], [0, 1], [2, 3], [2, 3]])
+    assert values == {"r.m.colour_matched_r_at_1": 50.0}
+    assert scores["chance"] == 50.0
+
+
+def test_nan_and_wrong_shapes_are_errors(score, tmp_path):
+    similarity = np.eye(3)
+    similarity[1, 2] = np.nan
+    with pytest.raises(ValueError, match="caption 1 holds NaN"):
+        score(similarity)
+    with pytest.raises(ValueError, match="points to an image"):
+        score(np.eye(3), image_index=[0, 1, 3])
+    with pytest.raises(ValueError, match="does not hold the caption's own image"):
+        score(np.eye(2), groups=[[0, 1], [0]])
+    score(np.eye(3))
+    np.save(tmp_path / "s.npy", np.eye(4))
+    with pytest.raises(ValueError, match=r"shape \(4, 4\)"):
+        main(
+            [f"--{k}={tmp_path / v}" for k, v in {"similarity": "s.npy", "captions": "c.json", "output": "o"}.items()]
+            + ["--id=x"]
+        )
