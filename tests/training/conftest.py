@@ -1,4 +1,4 @@
-"""A tiny language model with random weights, features at random, and samples: all that a training reads, in real formats."""
+"""A tiny random language model, random features, and samples: all that a training reads, in real formats."""
 
 import json
 import os

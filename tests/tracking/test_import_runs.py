@@ -1,0 +1,208 @@
+import fcntl
+import json
+import shutil
+
+import pytest
+
+from workflow_scripts.command_line import write_json
+from workflow_scripts.identity import run_id, sha256_of_file
+from workflow_scripts.tracking.import_runs import import_runs
+from workflow_scripts.tracking.records import read_training
+
+IDENTITY = {"stage": "pretrain", "learning_rate": 0.1}
+
+
+def write_lines(path, lines):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def metrics(first, last):
+    return [
+        {"step": step, "epoch": step / 10, "loss": 1 / step, "lr": 0.1, "time": 100.0 + step}
+        for step in range(first, last)
+    ]
+
+
+def make_training(results, identity=IDENTITY, steps=5, finished=True, stage="pretrain", began=100.0):
+    folder = results / stage / f"report-{run_id(identity)}"
+    definition = {
+        "identity": identity,
+        "settings": {"batch_size": 4, "learning_rate": 0.1},
+        "samples": "5a" * 32,
+        "features": [{"image_set": "set", "extractor": "xx", "manifest": "m"}],
+        "language_model": "lm",
+        "initial_adaptor": None,
+        "code_digest": "cd",
+    }
+    write_json(folder / "definition.json", definition)
+    history = [{"event": "begin", "attempt": 1, "from_step": 0, "time": began}]
+    lines = metrics(1, steps + 1)
+    if finished:
+        history.append({"event": "end", "attempt": 1, "to_step": steps, "reason": "finished", "time": began + 100})
+        lines.append({"step": steps, "epoch": 0.5, "validation_loss": 0.7, "time": 100.0 + steps})
+        (folder / "completed").mkdir(exist_ok=True)
+        (folder / "completed" / "adaptor.safetensors").write_bytes(b"weights")
+        run = {
+            "run_id": run_id(identity),
+            "name": "report",
+            "stage": stage,
+            "settings": {"batch_size": 4, "learning_rate": 0.1, "log_every": 1},
+            "samples": {"count": 40, "sha256": "5a" * 32},
+            "trainable_parameters": 12,
+            "git_revision": "abc123",
+            "command": "python -m workflow_scripts.training.train_adaptor",
+            "adaptor_sha256": sha256_of_file(folder / "completed" / "adaptor.safetensors"),
+        }
+        write_json(folder / "completed" / "run.json", run)
+    write_lines(folder / "history.jsonl", history)
+    write_lines(folder / "metrics.jsonl", lines)
+    return folder
+
+
+def make_evaluation(results, value=45.0, adaptor_run_id=None):
+    path = results / "evaluation" / "okvqa" / "finetuned-123" / "scores.json"
+    figure = {"id": "okvqa.accuracy.finetuned", "value": value, "unit": "%", "n": 50, "ci95": [40.0, 50.0]}
+    scores = {"benchmark": "okvqa", "id": "okvqa.accuracy.finetuned", "definition": "the official one"}
+    scores |= {"figures": [figure], "inputs": {"predictions.jsonl": "ab"}, "adaptor_run_id": adaptor_run_id}
+    write_json(path, scores)
+    return path
+
+
+@pytest.fixture
+def results(tmp_path):
+    return tmp_path / "results" / "mini"
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """An initialised database, made once, since making its tables takes seconds."""
+    from workflow_scripts.tracking.initialise_database import main
+
+    path = tmp_path_factory.mktemp("database") / "mlflow.db"
+    main(["--tracking-uri", f"sqlite:///{path}", "--experiment", "other"])
+    return path
+
+
+@pytest.fixture
+def database(tmp_path, empty_database):
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+
+def runs_of(database):
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri=database)
+    experiment = client.get_experiment_by_name("mini")
+    return client, client.search_runs([experiment.experiment_id])
+
+
+def history_of(client, run, key):
+    return [(metric.step, metric.value) for metric in client.get_metric_history(run.info.run_id, key)]
+
+
+def test_a_finished_training_becomes_one_run_with_all_that_it_was(results, database):
+    folder = make_training(results)
+    import_runs(results, database, "mini")
+    client, (run,) = runs_of(database)
+    assert run.data.tags["run_id"] == folder.name.removeprefix("report-")
+    assert (run.info.status, run.info.start_time, run.info.end_time) == ("FINISHED", 100_000, 200_000)
+    assert run.data.params["settings.batch_size"] == "4"
+    assert run.data.params["samples_sha256"] == "5a" * 32
+    assert run.data.tags["mlflow.source.git.commit"] == "abc123"
+    assert history_of(client, run, "loss") == [(step, 1 / step) for step in range(1, 6)]
+    assert history_of(client, run, "validation_loss") == [(5, 0.7)]
+    assert [artifact.path for artifact in client.list_artifacts(run.info.run_id)] == ["adaptor.safetensors"]
+
+
+def test_importing_twice_changes_nothing(results, database):
+    make_training(results)
+    make_evaluation(results)
+    import_runs(results, database, "mini")
+    client, before = runs_of(database)
+    import_runs(results, database, "mini")
+    _, after = runs_of(database)
+    assert [run.to_dictionary() for run in after] == [run.to_dictionary() for run in before]
+    assert all(len(history_of(client, run, "loss")) in (0, 5) for run in after)
+
+
+def test_a_resumed_training_stays_one_run_without_repeated_steps(results, database):
+    folder = make_training(results, steps=5, finished=False)
+    import_runs(results, database, "mini")
+    client, (run,) = runs_of(database)
+    assert run.info.status == "KILLED"
+    # The resumed attempt goes back to a checkpoint at step 3 and writes the same steps again, then more.
+    write_lines(folder / "metrics.jsonl", metrics(1, 4) + metrics(4, 9))
+    history = [{"event": "begin", "attempt": 1, "from_step": 0, "time": 100.0}]
+    history += [{"event": "end", "attempt": 1, "to_step": 5, "reason": "killed", "time": 105.0}]
+    history += [{"event": "begin", "attempt": 2, "from_step": 3, "time": 110.0}]
+    history += [{"event": "end", "attempt": 2, "to_step": 8, "reason": "wall_time", "time": 120.0}]
+    write_lines(folder / "history.jsonl", history)
+    import_runs(results, database, "mini")
+    client, (again,) = runs_of(database)
+    assert (again.info.run_id, again.info.status) == (run.info.run_id, "SCHEDULED")
+    assert history_of(client, again, "loss") == [(step, 1 / step) for step in range(1, 9)]
+
+
+def test_an_evaluation_hangs_on_the_training_whose_adaptor_it_scored(results, database):
+    make_training(results)
+    make_evaluation(results, adaptor_run_id=run_id(IDENTITY))
+    import_runs(results, database, "mini")
+    _, runs = runs_of(database)
+    training = next(run for run in runs if run.data.tags["stage"] == "pretrain")
+    evaluation = next(run for run in runs if run.data.tags["stage"] == "evaluation")
+    assert evaluation.data.tags["mlflow.parentRunId"] == training.info.run_id
+    assert evaluation.data.metrics["okvqa.accuracy.finetuned"] == 45.0
+    assert evaluation.data.metrics["okvqa.accuracy.finetuned.ci95_low"] == 40.0
+
+
+def test_scores_that_were_computed_anew_replace_the_old_ones(results, database):
+    make_evaluation(results, value=45.0)
+    import_runs(results, database, "mini")
+    make_evaluation(results, value=46.0)
+    import_runs(results, database, "mini")
+    _, (run,) = runs_of(database)
+    assert run.data.metrics["okvqa.accuracy.finetuned"] == 46.0
+
+
+def test_a_training_that_was_replaced_keeps_its_own_run(results, database):
+    folder = make_training(results)
+    import_runs(results, database, "mini")
+    target = folder / "superseded" / "1"
+    target.mkdir(parents=True)
+    for name in ("definition.json", "history.jsonl", "metrics.jsonl", "completed"):
+        shutil.move(folder / name, target / name)
+    make_training(results, began=500.0)
+    import_runs(results, database, "mini")
+    _, runs = runs_of(database)
+    assert sorted(run.info.run_name for run in runs) == ["pretrain report", "pretrain report (superseded)"]
+
+
+def test_more_metrics_than_one_call_takes_all_arrive(results, database):
+    make_training(results, steps=1500)
+    import_runs(results, database, "mini")
+    client, (run,) = runs_of(database)
+    assert len(history_of(client, run, "loss")) == 1500
+
+
+def test_a_store_that_cannot_be_written_is_said_in_a_sentence(results, tmp_path):
+    make_training(results)
+    (tmp_path / "broken.db").write_bytes(b"no database" * 100)
+    with pytest.raises(ValueError, match="repeat the import when it works again"):
+        import_runs(results, f"sqlite:///{tmp_path / 'broken.db'}", "mini")
+    with pytest.raises(ValueError, match="use sqlite"):
+        import_runs(results, f"file://{tmp_path}", "mini")
+
+
+def test_a_training_that_failed_and_one_that_is_held_read_as_such(results):
+    folder = make_training(results, finished=False)
+    begin = {"event": "begin", "attempt": 1, "from_step": 0, "time": 100.0}
+    write_lines(folder / "history.jsonl", [begin])
+    with open(folder / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert read_training(folder).status == "RUNNING"
+    assert read_training(folder).status == "KILLED"
+    end = {"event": "end", "attempt": 1, "to_step": 3, "reason": "error", "time": 101.0}
+    write_lines(folder / "history.jsonl", [begin, end])
+    assert read_training(folder).status == "FAILED"

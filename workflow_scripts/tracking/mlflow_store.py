@@ -1,0 +1,145 @@
+"""Bring MLflow level with records: what is there already is not sent again, what is missing is."""
+
+import fcntl
+import json
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
+
+from workflow_scripts.tracking.records import Record
+
+BATCH = 900  # MLflow takes at most 1,000 metrics in one call
+FAILURES = (MlflowException, SQLAlchemyError)
+KEY, SENT, STORED, ADAPTOR = "record", "metrics_sent", "artifacts_stored", "adaptor_run_id"
+PARENT = "mlflow.parentRunId"
+
+
+class MlflowStore:
+    """One experiment of an MLflow store, made if it is not there."""
+
+    def __init__(self, tracking_uri: str, experiment: str) -> None:
+        with one_at_a_time(tracking_uri):  # two processes that create one database crash each other
+            self.client = MlflowClient(tracking_uri=tracking_uri)
+            found = self.client.get_experiment_by_name(experiment)
+            if found is None:
+                location = artifact_location(tracking_uri, experiment)
+                self.experiment_id = self.client.create_experiment(experiment, artifact_location=location)
+            else:
+                self.experiment_id = found.experiment_id
+
+    def bring_level(self, record: Record) -> str:
+        """Create or complete the run of a record and return MLflow's id of it."""
+        run = self._find(KEY, record.key) or self._create(record)
+        identifier = run.info.run_id
+        have = run.data.params
+        params = [Param(key, value) for key, value in record.params.items() if key not in have]
+        tags = {key: value for key, value in record.tags.items() if run.data.tags.get(key) != value}
+        if run.info.run_name != record.name:
+            self.client.update_run(identifier, name=record.name)
+        if record.adaptor_run_id is not None and PARENT not in run.data.tags:
+            tags[ADAPTOR] = record.adaptor_run_id
+            parent = self._find("run_id", record.adaptor_run_id)
+            if parent is not None:
+                tags[PARENT] = parent.info.run_id
+        if params or tags:
+            self.client.log_batch(identifier, params=params, tags=[RunTag(*tag) for tag in tags.items()])
+        self._send_metrics(identifier, record, json.loads(run.data.tags.get(SENT, "{}")))
+        stored = json.loads(run.data.tags.get(STORED, "[]"))
+        for digest, path in record.artifacts.items():
+            if digest not in stored:
+                self.client.log_artifact(identifier, str(path))
+                stored.append(digest)
+                self.client.set_tag(identifier, STORED, json.dumps(stored))
+        if run.info.status != record.status:
+            self._set_status(identifier, record)
+        return identifier
+
+    def remove_other(self, tag: str, value: str, key: str) -> None:
+        """Delete the runs that have a tag's value and another key: records of files that were written anew since."""
+        for run in self.client.search_runs([self.experiment_id], f"tags.`{tag}` = '{value}'"):
+            if run.data.tags[KEY] != key:
+                self.client.delete_run(run.info.run_id)
+
+    def _find(self, tag: str, value: str) -> Run | None:
+        runs = self.client.search_runs(
+            [self.experiment_id], f"tags.`{tag}` = '{value}'", order_by=["attributes.start_time DESC"], max_results=1
+        )
+        return runs[0] if runs else None
+
+    def _create(self, record: Record) -> Run:
+        return self.client.create_run(
+            self.experiment_id,
+            start_time=_milliseconds(record.start),
+            tags={**record.tags, KEY: record.key},
+            run_name=record.name,
+        )
+
+    def _send_metrics(self, identifier: str, record: Record, sent: dict[str, int]) -> None:
+        """Send lines behind the last step that was sent, kept for each kind of line (the key behind step and epoch)."""
+        new = [line for line in record.lines if line["step"] > sent.get(_kind(line), -1)]
+        size = max(1, BATCH // max(map(len, new), default=1))
+        for start in range(0, len(new), size):
+            lines = new[start : start + size]
+            metrics = [
+                Metric(key, float(value), _milliseconds(line["time"]), line["step"])
+                for line in lines
+                for key, value in line.items()
+                if key not in ("step", "time") and isinstance(value, int | float) and math.isfinite(value)
+            ]
+            sent |= {_kind(line): line["step"] for line in lines}
+            self.client.log_batch(identifier, metrics=metrics, tags=[RunTag(SENT, json.dumps(sent))])
+
+    def _set_status(self, identifier: str, record: Record) -> None:
+        if record.status in ("RUNNING", "SCHEDULED"):
+            self.client.update_run(identifier, status=record.status)
+        else:
+            end = _milliseconds(record.end if record.end is not None else time.time())
+            self.client.set_terminated(identifier, record.status, end)
+
+
+def artifact_location(tracking_uri: str, experiment: str) -> str | None:
+    """Where an experiment's artefacts go: beside a SQLite file; a server decides itself."""
+    path = sqlite_path(tracking_uri)
+    return (path.parent / "mlflow-artifacts" / experiment).absolute().as_uri() if path is not None else None
+
+
+def sqlite_path(tracking_uri: str) -> Path | None:
+    """The file of a `sqlite:///` URI, None for another kind of URI."""
+    return Path(tracking_uri.removeprefix("sqlite:///")) if tracking_uri.startswith("sqlite:///") else None
+
+
+@contextmanager
+def one_at_a_time(tracking_uri: str) -> Iterator[None]:
+    """Hold a lock beside a SQLite store while its tables may be made; nothing for a server."""
+    path = sqlite_path(tracking_uri)
+    if path is None:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_name(f".{path.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def check_uri(tracking_uri: str) -> None:
+    """Refuse URIs that MLflow no longer takes, with the way out."""
+    if sqlite_path(tracking_uri) is None and "://" not in tracking_uri:
+        raise ValueError(f"tracking.uri = {tracking_uri!r} is no URI; write sqlite:///results/mlflow.db or http://...")
+    if tracking_uri.startswith("file:"):
+        raise ValueError(f"tracking.uri = {tracking_uri!r}: MLflow refuses file stores; use sqlite:///...")
+
+
+def _kind(line: dict[str, Any]) -> str:
+    return "validation" if "validation_loss" in line else "training"
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)

@@ -1,0 +1,135 @@
+"""What the files of a training or an evaluation say, in the terms of MLflow: parameters, tags, metrics, status."""
+
+import fcntl
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.command_line import read_json
+from workflow_scripts.identity import run_id
+from workflow_scripts.tracking.recorder import read_lines
+
+# How the end of an attempt reads in MLflow; a stopped training waits to be resumed.
+STATUS = {"finished": "FINISHED", "error": "FAILED", "killed": "KILLED"}
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run of MLflow: `key` finds it again, `adaptor_run_id` names the training that an evaluation is about."""
+
+    key: str
+    name: str
+    status: str
+    start: float
+    end: float | None
+    params: dict[str, str]
+    tags: dict[str, str]
+    lines: list[dict[str, Any]]
+    artifacts: dict[str, Path] = field(default_factory=dict)
+    adaptor_run_id: str | None = None
+
+
+def find_trainings(results: Path) -> list[Path]:
+    """Return the folders of all trainings of a scale, those that newer ones replaced included."""
+    definitions = [*results.glob("*/*/definition.json"), *results.glob("*/*/superseded/*/definition.json")]
+    folders = [path.parent for path in definitions if (path.parent / "history.jsonl").exists()]
+    return sorted(folders, key=lambda folder: read_lines(folder / "history.jsonl")[0]["time"])
+
+
+def find_evaluations(results: Path) -> list[Path]:
+    """Return the files of scores of a scale."""
+    return sorted(results.glob("evaluation/**/scores*.json"))
+
+
+def read_training(folder: Path) -> Record:
+    """Read the record of a training from its folder, finished or not."""
+    definition = read_json(folder / "definition.json")
+    history = read_lines(folder / "history.jsonl")
+    if not history:
+        raise ValueError(f"{folder} has no history; the training in it has not begun.")
+    completed = folder / "completed"
+    run = read_json(completed / "run.json") if (completed / "run.json").exists() else {}
+    identifier = run_id(definition["identity"])
+    last = history[-1]
+    status = "RUNNING" if last["event"] == "begin" and _is_held(folder) else "KILLED"
+    if last["event"] == "end":
+        status = STATUS.get(last["reason"], "SCHEDULED")
+    superseded = folder.parent.name == "superseded"
+    name = run.get("name") or (folder.parent.parent if superseded else folder).name.removesuffix(f"-{identifier}")
+    stage = run.get("stage") or (folder.parents[2] if superseded else folder.parent).name
+    params = dict(_flat({"settings": run.get("settings") or definition["settings"]}))
+    params |= {
+        "samples_sha256": definition["samples"],
+        "language_model": definition["language_model"],
+        "initial_adaptor": str(definition["initial_adaptor"]),
+        "feature_extractor": definition["features"][0]["extractor"],
+    }
+    tags = {"run_id": identifier, "stage": stage, "attempts": str(max(line["attempt"] for line in history))}
+    tags["code_digest"] = definition["code_digest"]
+    artifacts = {}
+    if run:
+        params |= {"samples": str(run["samples"]["count"]), "trainable_parameters": str(run["trainable_parameters"])}
+        tags |= {"mlflow.source.git.commit": run["git_revision"] or "", "command": run["command"]}
+        artifacts = {run["adaptor_sha256"]: completed / "adaptor.safetensors"}
+    if superseded:
+        tags["superseded"] = "true"
+    return Record(
+        key=f"{identifier}-{history[0]['time']:.3f}",
+        name=f"{stage} {name}{' (superseded)' if superseded else ''}",
+        status=status,
+        start=history[0]["time"],
+        end=last["time"] if last["event"] == "end" else None,
+        params=params,
+        tags=tags,
+        lines=read_lines(folder / "metrics.jsonl"),
+        artifacts=artifacts,
+    )
+
+
+def read_evaluation(path: Path, results: Path) -> Record:
+    """Read the record of an evaluation from its file of scores."""
+    scores = read_json(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    place = path.relative_to(results).as_posix()
+    line: dict[str, Any] = {"step": 0, "time": path.stat().st_mtime}
+    for figure in scores["figures"]:
+        line[figure["id"]] = figure["value"]
+        if figure.get("ci95"):
+            line[f"{figure['id']}.ci95_low"], line[f"{figure['id']}.ci95_high"] = figure["ci95"]
+    params = {"benchmark": str(scores["benchmark"]), "definition": str(scores.get("definition", ""))[:5000]}
+    params |= {f"n.{figure['id']}": str(figure["n"]) for figure in scores["figures"]}
+    params |= {f"input.{Path(name).name}"[:250]: value for name, value in (scores.get("inputs") or {}).items()}
+    return Record(
+        key=f"{place}-{digest[:12]}",
+        name=f"evaluate {scores['id']}",
+        status="FINISHED",
+        start=line["time"],
+        end=line["time"],
+        params=params,
+        tags={"stage": "evaluation", "scores": place},
+        lines=[line],
+        artifacts={digest: path},
+        adaptor_run_id=scores.get("adaptor_run_id"),
+    )
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", str(value)
+
+
+def _is_held(folder: Path) -> bool:
+    """Whether a training is at work in a folder now."""
+    if not (folder / ".lock").exists():
+        return False
+    with open(folder / ".lock") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
