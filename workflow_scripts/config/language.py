@@ -28,7 +28,12 @@ class LanguageModelSettings(Section):
     documents: int | None = Field(None, ge=1, description="Read only that many lines of the corpus; null reads all.")
     epochs: float = Field(1.0, gt=0, le=1000, description="Passes over the corpus.")
     batch_size: int = Field(16, ge=1, le=4096, description="Contexts, with all their turns, in one optimizer step.")
-    learning_rate: float = Field(3e-3, gt=0, le=1, description="Highest learning rate, after the warm-up.")
+    learning_rate: float = Field(
+        3e-3, gt=0, le=1, description="AdamW's highest learning rate, for embeddings and norms."
+    )
+    matrix_learning_rate: float = Field(
+        0.02, gt=0, le=1, description="Muon's highest learning rate, for the matrices inside the layers."
+    )
     warmup_share: float = Field(0.05, ge=0, le=1, description="Share of the steps over which the rate rises.")
     weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW's decoupled weight decay.")
     seed: int = Field(0, ge=0, description="Seed of weights, order and soft contexts.")

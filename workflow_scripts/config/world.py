@@ -25,6 +25,10 @@ class WorldSettings(Section):
         0.6, ge=0, le=1, description="Share of the corpus that consists of such groups."
     )
 
+    text_scenes: int = Field(
+        12000, ge=1, le=1_000_000, description="Scenes put into words for the language model; no pictures."
+    )
+
     coco_train2017: int = _pictures(2000, "with five captions for pretraining")
     coco_val2017: int = _pictures(500, "of test scenes with five captions for retrieval")
     retrieval_validation: int = _pictures(500, "of validation scenes with five captions")

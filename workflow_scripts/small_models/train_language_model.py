@@ -1,0 +1,301 @@
+"""Train the small language model on text only and save it as a Hugging Face folder.
+
+The corpus is text.jsonl, a line {"prompt", "answer"} or {"context", "prompt", "answer"}. Lines in a row that share a
+context are packed behind it: each of them sees the context and itself, so that the context is paid for once.
+"""
+
+import argparse
+import hashlib
+import json
+import math
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import PreTrainedTokenizerBase
+
+from workflow_scripts.command_line import progress, run_command, write_atomically
+from workflow_scripts.config.language import LanguageModelSettings
+from workflow_scripts.models.prompt import Prompt
+from workflow_scripts.small_models import soft_context
+from workflow_scripts.small_models.tokenizer import build_tokenizer
+
+MAXIMAL_TURNS = 12
+
+
+@dataclass(frozen=True)
+class Group:
+    """A context as token ids by phrase, and the turns behind it: ids of a prompt's rest and of its answer."""
+
+    phrases: list[list[int]]
+    turns: list[tuple[list[int], list[int]]]
+
+
+def read_corpus(path: Path, limit: int | None = None) -> list[dict[str, str]]:
+    """Read the lines of a corpus; a missing or damaged one is a ValueError that names file and line."""
+    lines = []
+    try:
+        with open(path, encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                record = json.loads(line)
+                if not record.get("answer"):
+                    raise ValueError(f"{path} has no answer in line {number}; make the corpus again.")
+                lines.append(record)
+                if number == limit:
+                    break
+    except FileNotFoundError:
+        raise ValueError(f"The corpus {path} does not exist; run the rule that writes it first.") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is damaged ({error}); make the corpus again.") from error
+    if not lines:
+        raise ValueError(f"The corpus {path} is empty; make it again.")
+    return lines
+
+
+def group_lines(lines: Sequence[dict[str, str]], prompt: Prompt) -> list[Group]:
+    """Tokenise lines and group those in a row that share a context."""
+    cache: dict[str, list[int]] = {}
+
+    def ids(text: str) -> list[int]:
+        if text not in cache:
+            cache[text] = prompt.context_ids(text)
+        return cache[text]
+
+    groups: list[Group] = []
+    last: str | None = None
+    for line in lines:
+        context = line.get("context", "")
+        if context != last or len(groups[-1].turns) >= MAXIMAL_TURNS:
+            groups.append(Group([ids(phrase) for phrase in context.split("; ")] if context else [], []))
+            last = context
+        after = prompt.prefix_ids(line["prompt"])[1] if context else prompt.text_ids(line["prompt"])
+        groups[-1].turns.append((after, prompt.answer_ids(line["answer"])))
+    return groups
+
+
+@dataclass
+class Batch:
+    """Embeddings [B, T, W]; [B, T] each: segments (0 context, k turn, -1 padding), positions, labels, label weights."""
+
+    embeds: Tensor
+    segments: Tensor
+    positions: Tensor
+    labels: Tensor
+    weights: Tensor
+
+
+def collate(
+    groups: Sequence[Group],
+    prompt: Prompt,
+    embedding: torch.nn.Embedding,
+    settings: LanguageModelSettings,
+    rng: np.random.Generator,
+    cue: list[int],
+) -> Batch:
+    """Lay out groups as rows: the context once, then its turns, each of which begins at the same position."""
+    before = prompt.prefix_ids("")[0]
+    rows, segments, positions, labels, weights = [], [], [], [], []
+    weight = embedding.weight
+    for group in groups:
+        parts, segment, position, label, importance = [], [], [], [], []
+        start = 0
+        if group.phrases:
+            if rng.random() < settings.soft_context_share:
+                common = [token for phrase in group.phrases if phrase == cue for token in phrase]
+                phrases = [phrase for phrase in group.phrases if phrase != cue] or group.phrases
+                soft = soft_context.spread(phrases, common, settings.soft_tokens, rng)
+                context = soft_context.embed(soft, settings.soft_tokens, weight)
+            else:
+                context = embedding(torch.tensor([token for phrase in group.phrases for token in phrase]))
+            parts += [embedding(torch.tensor(before)), context]
+            start = len(before) + len(context)
+            segment += [0] * start
+            position += range(start)
+            label += [-100] * start
+            importance += [0.0] * start
+        ids: list[int] = []
+        for number, (after, answer) in enumerate(group.turns, 1):
+            length = len(after) + len(answer)
+            if len(segment) + length > settings.max_positions:
+                break
+            ids += after + answer
+            segment += [number] * length
+            position += range(start, start + length)
+            label += [-100] * len(after) + answer
+            # Long answers shall not drown short ones: a turn counts with the root of its length.
+            importance += [len(answer) ** -0.5] * length
+        parts.append(embedding(torch.tensor(ids)))
+        rows.append(torch.cat(parts))
+        segments.append(segment)
+        positions.append(position)
+        labels.append(label)
+        weights.append(importance)
+    longest = max(map(len, segments))
+    return Batch(
+        torch.stack([functional.pad(row, (0, 0, 0, longest - len(row))) for row in rows]),
+        *(
+            torch.tensor([row + [fill] * (longest - len(row)) for row in table])
+            for table, fill in ((segments, -1), (positions, 0), (labels, -100), (weights, 0.0))
+        ),
+    )
+
+
+def attention_mask(segments: Tensor) -> Tensor:
+    """The additive mask [B, 1, T, T] in which a turn sees the context and its own past, nothing of other turns."""
+    length = segments.shape[1]
+    query, key = segments[:, :, None], segments[:, None, :]
+    seen = torch.ones(length, length, dtype=torch.bool).tril() & ((key == query) | ((key == 0) & (query > 0)))
+    return torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(torch.float32).min)[:, None]
+
+
+def loss_of(model: torch.nn.Module, batch: Batch) -> Tensor:
+    """The weighted mean cross-entropy of the answers' tokens."""
+    hidden = model.get_decoder()(
+        inputs_embeds=batch.embeds,
+        attention_mask=attention_mask(batch.segments),
+        position_ids=batch.positions,
+        use_cache=False,
+    ).last_hidden_state
+    predicts = batch.labels[:, 1:] != -100
+    logits = model.get_output_embeddings()(hidden[:, :-1][predicts])
+    losses = functional.cross_entropy(logits, batch.labels[:, 1:][predicts], reduction="none")
+    weights = batch.weights[:, 1:][predicts]
+    return (losses * weights).sum() / weights.sum()
+
+
+def build_model(settings: LanguageModelSettings, tokenizer: PreTrainedTokenizerBase) -> torch.nn.Module:
+    """An untrained LlamaForCausalLM."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=settings.hidden_size,
+            intermediate_size=settings.intermediate_size,
+            num_hidden_layers=settings.layers,
+            num_attention_heads=settings.attention_heads,
+            max_position_embeddings=settings.max_positions,
+            tie_word_embeddings=True,
+            initializer_range=settings.hidden_size**-0.5,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=None,
+        )
+    )
+
+
+def batches(groups: Sequence[Group], settings: LanguageModelSettings) -> Iterator[list[Group]]:
+    """Yield the batches of all epochs; groups of similar length come together."""
+    rng = random.Random(settings.seed)
+    count = round(settings.epochs * len(groups))
+    order: list[Group] = []
+    while len(order) < count:
+        order += rng.sample(groups, min(len(groups), count - len(order)))
+    window = 16 * settings.batch_size
+    for start in range(0, len(order), window):
+        part = sorted(order[start : start + window], key=lambda group: sum(len(a) + len(b) for a, b in group.turns))
+        slices = [part[i : i + settings.batch_size] for i in range(0, len(part), settings.batch_size)]
+        yield from rng.sample(slices, len(slices))
+
+
+def build_optimizers(model: torch.nn.Module, settings: LanguageModelSettings) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the layers, which learn to look things up much faster by it, AdamW for the rest."""
+    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "layers." in name]
+    chosen = {id(p) for p in matrices}
+    rest = [p for p in model.parameters() if id(p) not in chosen]
+    return [
+        torch.optim.Muon(matrices, lr=settings.matrix_learning_rate, weight_decay=settings.weight_decay),
+        torch.optim.AdamW(rest, lr=settings.learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
+
+
+def train(
+    groups: Sequence[Group], model: torch.nn.Module, prompt: Prompt, settings: LanguageModelSettings
+) -> list[float]:
+    """Train a model and return the loss of every step."""
+    plan = list(batches(groups, settings))
+    optimizers = build_optimizers(model, settings)
+    warmup = max(1, round(settings.warmup_share * len(plan)))
+
+    def rate(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        return 0.02 + 0.98 * (1 + math.cos(math.pi * (step - warmup) / max(1, len(plan) - warmup))) / 2
+
+    schedules = [torch.optim.lr_scheduler.LambdaLR(optimizer, rate) for optimizer in optimizers]
+    rng = np.random.default_rng(settings.seed)
+    cue = prompt.context_ids("briefly")
+    embedding = model.get_input_embeddings()
+    losses = []
+    model.train()
+    for number, part in enumerate(progress(plan, len(plan), "language model")):
+        loss = loss_of(model, collate(part, prompt, embedding, settings, rng, cue))
+        if not torch.isfinite(loss):
+            raise ValueError(f"The loss is {loss.item()} at step {number}; lower learning_rate.")
+        model.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer, schedule in zip(optimizers, schedules, strict=True):
+            optimizer.step()
+            schedule.step()
+        losses.append(loss.item())
+    return losses
+
+
+CARD = """# A small language model
+
+A `LlamaForCausalLM` with {parameters} parameters, trained on {lines} lines of generated text (no pictures) in
+{seconds:.0f} s; final loss {loss:.3f}. Its tokenizer has LLaMA-2's chat template. Some contexts were given as noisy
+sums of word embeddings in the place of image tokens, so that it copes with input embeddings that are no word's. It
+answers in whole sentences unless it is asked to be brief. It knows the words of its corpus; anything else it
+reads byte by byte.
+"""
+
+
+def save(
+    folder: Path, model: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, card: str, settings: LanguageModelSettings
+) -> None:
+    """Write the Hugging Face folder, its card, and SHA256SUMS last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sums = folder / "SHA256SUMS"
+    sums.unlink(missing_ok=True)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    write_atomically(folder / "README.md", card)
+    write_atomically(folder / "training_settings.json", settings.model_dump_json(indent=1) + "\n")
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    write_atomically(sums, "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train the small language model on text.jsonl of a corpus folder and write its Hugging Face folder."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--corpus", type=Path, required=True, help="folder that holds text.jsonl")
+    parser.add_argument("--settings", required=True, help="LanguageModelSettings as JSON")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the model")
+    arguments = parser.parse_args(argv)
+    settings = LanguageModelSettings.model_validate_json(arguments.settings)
+    lines = read_corpus(arguments.corpus / "text.jsonl", settings.documents)
+    started = time.monotonic()
+    tokenizer = build_tokenizer((text for line in lines for text in line.values()), settings.vocabulary_size)
+    prompt = Prompt(tokenizer)
+    torch.manual_seed(settings.seed)
+    model = build_model(settings, tokenizer)
+    losses = train(group_lines(lines, prompt), model, prompt, settings)
+    card = CARD.format(
+        parameters=f"{model.num_parameters():,}",
+        lines=f"{len(lines):,}",
+        seconds=time.monotonic() - started,
+        loss=float(np.mean(losses[-20:])),
+    )
+    save(arguments.output, model, tokenizer, card, settings)
+
+
+if __name__ == "__main__":
+    run_command(main)
