@@ -27,7 +27,8 @@ def test_ids_are_consecutive_and_objects_lie_in_different_cells_inside_the_pictu
         assert 1 <= len(scene.objects) <= 4
         assert len({thing.cell for thing in scene.objects}) == len(scene.objects)
         for x, y, width, height in (thing.box for thing in scene.objects):
-            assert x >= 0 and y >= 0 and x + width <= 1.0001 and y + height <= 1.0001
+            assert min(x, y) >= 0
+            assert max(x + width, y + height) <= 1.0001
 
 
 def test_combinations_of_validation_and_test_never_occur_in_train():
