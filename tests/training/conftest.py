@@ -93,12 +93,13 @@ class Trainer:
     def __init__(self, world):
         self.world = world
 
-    def arguments(self, run_folder, settings=None, samples="samples", **options):
+    def arguments(self, run_folder, settings=None, samples=None, **options):
+        samples = samples or self.world / "samples.parquet"
         values = {
             "--run-folder": run_folder,
             "--stage": "pretrain",
-            "--samples": self.world / f"{samples}.parquet",
-            "--samples-manifest": self.world / f"{samples}.json",
+            "--samples": samples,
+            "--samples-manifest": samples.with_suffix(".json"),
             "--features": self.world / "features" / "set",
             "--language-model": self.world / "language_model",
             "--settings": json.dumps(SETTINGS | (settings or {})),
@@ -121,7 +122,13 @@ class Trainer:
         program += ["-m", "workflow_scripts.training.train_adaptor", *self.arguments(run_folder, settings, **options)]
         variables = os.environ | {"OMP_NUM_THREADS": "1"} | (environment or {})
         return subprocess.Popen(
-            program, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            program,
+            cwd=ROOT,
+            env=variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         )
 
     def command(self, run_folder, settings=None, **options):
@@ -130,6 +137,6 @@ class Trainer:
         return process.returncode, output
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def trainer(world):
     return Trainer(world)

@@ -134,16 +134,20 @@ class RunFolder:
             if (self.path / "completed" / RUN).exists():
                 if changed:
                     self._supersede(changed)
-            elif data := [key for key in changed if key != "code_digest"]:
-                raise ValueError(
-                    f"The unfinished training in {self.path} had other data ({', '.join(data)} changed since); delete "
-                    "the folder to train from the beginning, or bring the data back."
-                )
-            elif changed:
-                log.warning("the code changed since this training began; it goes on, and its history says where")
+            elif list((self.path / "checkpoints").glob("step-*")):
+                self._check_unfinished(changed)
         elif (self.path / "completed").exists():
             self._supersede(["something"])
         write_json(path, self.definition)
+
+    def _check_unfinished(self, changed: list[str]) -> None:
+        if data := [key for key in changed if key != "code_digest"]:
+            raise ValueError(
+                f"The unfinished training in {self.path} had other data ({', '.join(data)} changed since); delete the "
+                "folder to train from the beginning, or bring the data back."
+            )
+        if changed:
+            log.warning("the code changed since this training began; it goes on, and its history says where")
 
     def _supersede(self, changed: list[str]) -> None:
         existing = self.path / "superseded"

@@ -1,0 +1,173 @@
+"""Trainings as real processes that are killed, stopped and resumed."""
+
+import os
+import random
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from workflow_scripts.tracking.recorder import read_lines
+
+pytestmark = pytest.mark.slow
+LONG = {"epochs": 30, "checkpoint_every": 7, "log_every": 2}
+
+
+def comparable(folder):
+    dropped = ("time", "samples_per_second")
+    return [
+        {key: value for key, value in line.items() if key not in dropped}
+        for line in read_lines(folder / "metrics.jsonl")
+    ]
+
+
+def optimizer_state(folder):
+    """All tensors of the final checkpoint, by file and place."""
+    import torch
+
+    def tensors(value, place):
+        if isinstance(value, torch.Tensor):
+            yield place, value
+        elif isinstance(value, dict):
+            for key, part in value.items():
+                yield from tensors(part, f"{place}/{key}")
+        elif isinstance(value, list | tuple):
+            for index, part in enumerate(value):
+                yield from tensors(part, f"{place}/{index}")
+
+    last = sorted((folder / "checkpoints").glob("step-*"))[-1]
+    files = sorted(last.glob("*.pt"))
+    assert files
+    return {place: value for path in files for place, value in tensors(torch.load(path, weights_only=False), path.name)}
+
+
+def assert_equal(folder, reference):
+    import torch
+
+    assert (folder / "adaptor.safetensors").read_bytes() == (reference / "adaptor.safetensors").read_bytes()
+    assert comparable(folder) == comparable(reference)
+    ours, theirs = optimizer_state(folder), optimizer_state(reference)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[place], theirs[place]) for place in ours)
+
+
+def kill_after_step(process, folder, step, while_saving=False):
+    """SIGKILL the processes of a training once it has recorded a step, or, then, while it writes a checkpoint."""
+    deadline = time.time() + 120
+    while time.time() < deadline and process.poll() is None:
+        lines = read_lines(folder / "metrics.jsonl")
+        saving = list((folder / "checkpoints").glob(".step-*")) if (folder / "checkpoints").exists() else []
+        if lines and lines[-1]["step"] >= step and (saving or not while_saving):
+            os.killpg(process.pid, signal.SIGKILL)
+            break
+        time.sleep(0.001)
+    output, _ = process.communicate(timeout=60)
+    return output
+
+
+def finish(trainer, folder, settings, **options):
+    code, output = trainer.command(folder, settings, **options)
+    assert code == 0, output
+    return folder
+
+
+@pytest.mark.parametrize(("processes", "stage"), [(1, 0), (1, 2), (1, 3), (2, 0), (2, 2), (2, 3)])
+def test_a_killed_training_ends_as_an_uninterrupted_one_bit_for_bit(trainer, tmp_path, processes, stage):
+    settings = LONG | {"zero_stage": stage}
+    options = {"processes": processes}
+    reference = finish(trainer, tmp_path / "reference", settings, **options)
+    generator = random.Random(processes * 10 + stage)
+    folder = tmp_path / "killed"
+    for kill in range(2):
+        process = trainer.start(folder, settings, **options)
+        kill_after_step(process, folder, generator.randint(10, 60) + 70 * kill, while_saving=kill == 1)
+        assert process.returncode == -signal.SIGKILL, "the training ended before it could be killed"
+    finish(trainer, folder, settings, **options)
+    assert_equal(folder, reference)
+    ends = [line["reason"] for line in read_lines(folder / "history.jsonl") if line["event"] == "end"]
+    assert ends == ["killed", "killed", "finished"]
+    begins = [line["from_step"] for line in read_lines(folder / "history.jsonl") if line["event"] == "begin"]
+    assert begins[1] > 0
+    assert begins[2] >= begins[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_saves_the_step_and_asks_to_be_resumed(trainer, tmp_path, number):
+    folder = tmp_path / "run"
+    settings = LONG | {"epochs": 300, "checkpoint_every": 100_000}
+    process = trainer.start(folder, settings)
+    while not read_lines(folder / "metrics.jsonl") and process.poll() is None:
+        time.sleep(0.01)
+    os.kill(process.pid, number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 75, output
+    assert "run the same command again" in output
+    last = read_lines(folder / "history.jsonl")[-1]
+    assert last["reason"] == signal.Signals(number).name
+    assert (folder / "checkpoints" / f"step-{last['to_step']:09d}").is_dir()
+
+
+@pytest.mark.parametrize(("before", "after", "stage"), [(2, 1, 2), (1, 2, 2), (2, 1, 3), (2, 1, 0)])
+def test_another_number_of_processes_goes_on_within_rounding(trainer, tmp_path, before, after, stage):
+    import torch
+
+    from workflow_scripts.models.adaptor import load_adaptor
+
+    settings = LONG | {"zero_stage": stage, "epochs": 6}
+    reference = finish(trainer, tmp_path / "reference", settings)
+    folder = tmp_path / "run"
+    process = trainer.start(folder, settings, processes=before)
+    kill_after_step(process, folder, 16)
+    code, output = trainer.command(folder, settings, processes=after)
+    assert code == 0, output
+    begins = [line for line in read_lines(folder / "history.jsonl") if line["event"] == "begin"]
+    assert [line["world_size"] for line in begins] == [before, after]
+    assert begins[1]["from_step"] >= 14
+    ours, theirs = comparable(folder), comparable(reference)
+    assert [line["step"] for line in ours] == [line["step"] for line in theirs]
+    np.testing.assert_allclose([line["loss"] for line in ours], [line["loss"] for line in theirs], rtol=1e-4)
+    expected = load_adaptor(reference / "adaptor.safetensors").state_dict()
+    for name, value in load_adaptor(folder / "adaptor.safetensors").state_dict().items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-3, atol=1e-4)
+
+
+def test_a_batch_that_does_not_divide_among_the_processes_is_said_in_a_sentence(trainer, tmp_path):
+    code, output = trainer.command(tmp_path / "run", {"batch_size": 7}, processes=2)
+    assert code != 0
+    assert "batch_size = 7 does not divide among 2 processes" in output
+
+
+def test_a_tracking_server_that_is_down_does_not_touch_the_training_and_an_import_completes_it(trainer, tmp_path):
+    from mlflow.tracking import MlflowClient
+
+    from workflow_scripts.tracking.import_runs import import_runs
+
+    folder = tmp_path / "results" / "pretrain" / "run"
+    code, output = trainer.command(folder, LONG, tracking_uri="http://127.0.0.1:9", experiment="tiny")
+    assert code == 0, output
+    assert "an import completes it" in output
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert import_runs(tmp_path / "results", uri, "tiny") == 1
+    client = MlflowClient(tracking_uri=uri)
+    (run,) = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
+    steps = [metric.step for metric in client.get_metric_history(run.info.run_id, "loss")]
+    assert steps == [line["step"] for line in comparable(folder)]
+    assert run.info.status == "FINISHED"
+
+
+def test_a_live_view_and_an_import_agree_on_one_run(trainer, tmp_path):
+    from mlflow.tracking import MlflowClient
+
+    from workflow_scripts.tracking.import_runs import import_runs
+
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    folder = tmp_path / "results" / "pretrain" / "run"
+    process = trainer.start(folder, LONG | {"epochs": 100}, tracking_uri=uri, experiment="tiny")
+    kill_after_step(process, folder, 300)
+    finish(trainer, folder, LONG | {"epochs": 100}, tracking_uri=uri, experiment="tiny")
+    import_runs(tmp_path / "results", uri, "tiny")
+    client = MlflowClient(tracking_uri=uri)
+    (run,) = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
+    steps = [metric.step for metric in client.get_metric_history(run.info.run_id, "loss")]
+    assert steps == [line["step"] for line in comparable(folder)]

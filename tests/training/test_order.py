@@ -1,0 +1,61 @@
+import time
+
+import numpy as np
+import pytest
+
+from workflow_scripts.training.order import BatchOrder, order
+
+
+def batches(order_, steps):
+    return [order_.batch(step).tolist() for step in steps]
+
+
+def make(count=103, batch_size=8, seed=0, window=4):
+    lengths = np.random.default_rng(1).integers(3, 40, count)
+    return BatchOrder(lengths, batch_size, seed, window)
+
+
+def test_order_is_a_permutation_that_seed_and_epoch_decide():
+    assert sorted(order(50, 3, 1)) == list(range(50))
+    np.testing.assert_array_equal(order(50, 3, 1), order(50, 3, 1))
+    assert not np.array_equal(order(50, 3, 1), order(50, 3, 2))
+    assert not np.array_equal(order(50, 3, 1), order(50, 4, 1))
+    assert not np.array_equal(order(50, 0, 1), order(50, 1, 0))
+
+
+def test_every_sample_comes_at_most_once_in_an_epoch_and_what_fills_no_batch_is_left_out():
+    whole = make()
+    seen = np.concatenate([whole.batch(step) for step in range(whole.steps_per_epoch)])
+    assert len(seen) == len(set(seen.tolist())) == 96
+    other = np.concatenate([whole.batch(step) for step in range(whole.steps_per_epoch, 2 * whole.steps_per_epoch)])
+    assert set(other.tolist()) != set(seen.tolist())
+
+
+def test_any_step_is_found_without_the_ones_before_it():
+    forwards = batches(make(), range(30))
+    fresh = [make().batch(step).tolist() for step in (29, 0, 13)]
+    assert fresh == [forwards[29], forwards[0], forwards[13]]
+
+
+def test_batches_hold_samples_of_similar_length_but_do_not_come_sorted():
+    grouped, random = make(4000, 16, window=32), make(4000, 16, window=1)
+
+    def spread(order_):
+        return np.mean([np.ptp(order_.lengths[order_.batch(step)]) for step in range(100)])
+
+    assert spread(grouped) < 0.2 * spread(random)
+    means = [grouped.lengths[grouped.batch(step)].mean() for step in range(32)]
+    assert means != sorted(means)
+
+
+def test_fewer_samples_than_a_batch_are_an_error():
+    with pytest.raises(ValueError, match="batch_size = 8 is more than the 5 samples"):
+        make(count=5)
+
+
+def test_the_place_in_three_million_samples_is_found_in_under_a_second():
+    lengths = np.random.default_rng(0).integers(5, 60, 3_000_000).astype(np.int32)
+    last = 4 * (len(lengths) // 192) - 1
+    started = time.perf_counter()
+    BatchOrder(lengths, 192, 0, 32).batch(last)
+    assert time.perf_counter() - started < 1.0

@@ -1,0 +1,198 @@
+"""The training command, called in this process on the tiny world."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from workflow_scripts.tracking.recorder import read_lines
+from workflow_scripts.training import wall_time
+
+
+def losses(folder):
+    return [line["loss"] for line in read_lines(folder / "metrics.jsonl") if "loss" in line]
+
+
+def state_of(path):
+    from workflow_scripts.models.adaptor import load_adaptor
+
+    return load_adaptor(path).state_dict()
+
+
+def assert_equal_states(one, other):
+    import torch
+
+    assert one.keys() == other.keys()
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], rtol=0, atol=0)
+
+
+@pytest.fixture(scope="module")
+def finished(trainer, tmp_path_factory):
+    """A finished training, for reading only."""
+    folder = tmp_path_factory.mktemp("run") / "tiny"
+    return trainer.here(folder, validation_samples=trainer.world / "validation.parquet")
+
+
+def test_the_record_says_what_was_trained_on_what(finished, trainer):
+    run = json.loads((finished / "run.json").read_text())
+    manifest = json.loads((trainer.world / "samples.json").read_text())
+    assert run["samples"]["sha256"] == manifest["sha256"]
+    assert (run["steps"], run["trainable_parameters"]) == (14, 8 * 16 + 16)
+    assert run["environment"]["packages"]["torch"]
+    assert "--run-folder" in run["command"]
+    assert run["final_loss"] == losses(finished)[-1]
+
+
+def test_the_loss_is_that_of_the_model_on_the_batches_of_the_order(finished, trainer):
+    """The first line's mean, computed again from strings by the model itself and a plain AdamW."""
+    import torch
+
+    from workflow_scripts.config.training import TrainingSettings
+    from workflow_scripts.features.store import FeatureStores
+    from workflow_scripts.models.adaptor import build_adaptor
+    from workflow_scripts.models.language_model import load_language_model
+    from workflow_scripts.models.prompt import Prompt
+    from workflow_scripts.models.vision_language_model import VisionLanguageModel
+    from workflow_scripts.training.order import BatchOrder
+    from workflow_scripts.training.samples import Samples, read_samples
+    from workflow_scripts.training.schedule import learning_rate
+
+    table = trainer.world / "samples.parquet"
+    stores = FeatureStores.open([trainer.world / "features" / "set"])
+    lengths = Samples(finished / "prepared" / "samples", table, stores).lengths
+    rows = read_samples(table).to_pylist()
+    language_model, tokenizer = load_language_model(trainer.world / "language_model")
+    torch.manual_seed(0)
+    model = VisionLanguageModel(build_adaptor("linear", 8, 16), language_model, Prompt(tokenizer))
+    settings = TrainingSettings.model_validate(json.loads((finished / "run.json").read_text())["settings"])
+    optimizer = torch.optim.AdamW(model.adaptor.parameters(), weight_decay=settings.weight_decay)
+    batches = BatchOrder(lengths, settings.batch_size, settings.seed, settings.length_window)
+    expected = []
+    for step in range(14):
+        optimizer.param_groups[0]["lr"] = learning_rate(step, 7, settings)
+        chosen = [rows[index] for index in batches.batch(step)]
+        features = torch.from_numpy(stores.query_output([row["image"] for row in chosen]))
+        loss = model.loss(features, [row["query"] for row in chosen], [row["answer"] for row in chosen])
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.adaptor.parameters(), settings.gradient_clipping)
+        optimizer.step()
+        expected.append(loss.item())
+    means = [np.mean(expected[start : start + 3]) for start in range(0, 14, 3)]
+    np.testing.assert_allclose(losses(finished), means, rtol=1e-5)
+    for name, value in state_of(finished / "adaptor.safetensors").items():
+        torch.testing.assert_close(value, model.adaptor.state_dict()[name], rtol=1e-4, atol=1e-6)
+
+
+def test_the_validation_loss_comes_at_the_end_of_each_epoch(finished):
+    lines = [line for line in read_lines(finished / "metrics.jsonl") if "validation_loss" in line]
+    assert [(line["step"], line["epoch"]) for line in lines] == [(7, 1.0), (14, 2.0)]
+
+
+def test_calling_it_again_publishes_the_same_adaptor_without_training(finished, trainer, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "tiny")
+    before = (folder / "adaptor.safetensors").read_bytes()
+    (folder / "adaptor.safetensors").unlink()
+    (folder / "run.json").unlink()
+    trainer.here(folder, validation_samples=trainer.world / "validation.parquet")
+    assert (folder / "adaptor.safetensors").read_bytes() == before
+    assert len(read_lines(folder / "history.jsonl")) == 2
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_every_zero_stage_trains_the_same_and_its_checkpoint_and_export_hold_the_same_weights(
+    stage, finished, trainer, tmp_path
+):
+    import torch
+
+    from workflow_scripts.training.export import adaptor_state_of_checkpoint
+
+    folder = trainer.here(tmp_path / "tiny", {"zero_stage": stage})
+    exported = state_of(folder / "adaptor.safetensors")
+    assert_equal_states(adaptor_state_of_checkpoint(folder / "checkpoints" / "step-000000014"), exported)
+    for name, value in state_of(finished / "adaptor.safetensors").items():
+        torch.testing.assert_close(exported[name], value, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(losses(folder), losses(finished), rtol=1e-5)
+
+
+def test_passes_over_parts_of_a_batch_add_up_to_the_batch(finished, trainer, tmp_path):
+    folder = trainer.here(tmp_path / "tiny", {"micro_batch_size": 2})
+    np.testing.assert_allclose(losses(folder), losses(finished), rtol=1e-5)
+
+
+def test_a_training_goes_on_from_another_adaptor(finished, trainer, tmp_path):
+    folder = trainer.here(tmp_path / "tiny", {"learning_rate": 1e-9, "learning_rate_start": 0, "learning_rate_end": 0,
+        "weight_decay": 0}, initial_adaptor=finished / "adaptor.safetensors")  # fmt: skip
+    for name, value in state_of(finished / "adaptor.safetensors").items():
+        assert (state_of(folder / "adaptor.safetensors")[name] - value).abs().max() < 1e-6
+    with pytest.raises(ValueError, match=r"is linear 8 -> 16, but settings.*ask for mlp 8 -> 16"):
+        trainer.here(tmp_path / "other", {"adaptor": "mlp"}, initial_adaptor=finished / "adaptor.safetensors")
+
+
+def test_standardised_features_start_with_soft_tokens_as_wide_as_embeddings(trainer, tmp_path):
+    folder = trainer.here(tmp_path / "tiny", {"standardise_features": True, "adaptor": "mlp", "epochs": 1})
+    assert json.loads((folder / "run.json").read_text())["trainable_parameters"] == 8 * 16 + 16 + 16 * 16 + 16
+
+
+def test_it_stops_before_the_wall_time_and_goes_on_bit_for_bit(finished, trainer, tmp_path):
+    limits = {"wall_time_minutes": 1e-1, "wall_time_margin_seconds": 0}
+    codes = []
+    options = {"validation_samples": trainer.world / "validation.parquet"}
+    with pytest.MonkeyPatch.context() as patch:
+        # Time is over after every third look at the clock.
+        looks = iter(range(1000))
+        patch.setattr(wall_time.Deadline, "reached", lambda self: next(looks) % 4 == 3)
+        for _ in range(10):
+            try:
+                trainer.here(tmp_path / "tiny", limits, **options)
+                break
+            except SystemExit as end:
+                codes.append(end.code)
+    assert codes == [75] * len(codes)
+    assert len(codes) >= 2
+    history = read_lines(tmp_path / "tiny" / "history.jsonl")
+    assert [line["reason"] for line in history if line["event"] == "end"] == ["wall_time"] * len(codes) + ["finished"]
+    assert_equal_states(state_of(tmp_path / "tiny" / "adaptor.safetensors"), state_of(finished / "adaptor.safetensors"))
+    assert losses(tmp_path / "tiny") == losses(finished)
+
+
+def test_a_wall_time_that_holds_no_step_is_an_error_and_no_endless_loop(trainer, tmp_path):
+    with pytest.raises(ValueError, match=r"wall_time_minutes = 0.0001.*raise it"):
+        trainer.here(tmp_path / "tiny", {"wall_time_minutes": 1e-4})
+
+
+def test_a_loss_that_is_no_number_stops_and_names_the_sample(trainer, tmp_path):
+    from workflow_scripts.models.adaptor import build_adaptor, save_adaptor
+
+    adaptor = build_adaptor("linear", 8, 16)
+    adaptor.projection.weight.data.fill_(3e38)
+    save_adaptor(adaptor, tmp_path / "huge.safetensors")
+    arguments = {"initial_adaptor": tmp_path / "huge.safetensors"}
+    with pytest.raises(ValueError, match=r"loss became nan at step 0, from: s\d+ \(image set/\d+\)"):
+        trainer.here(tmp_path / "tiny", **arguments)
+    with pytest.raises(ValueError, match="not repeated: The loss became nan"):
+        trainer.here(tmp_path / "tiny", attempt=2, **arguments)
+    assert not (tmp_path / "tiny" / "adaptor.safetensors").exists()
+
+
+def test_samples_without_answer_image_or_manifest_are_named(trainer, tmp_path):
+    import pyarrow.parquet
+
+    from workflow_scripts.identity import sha256_of_file
+
+    rows = pyarrow.parquet.read_table(trainer.world / "samples.parquet").to_pylist()
+
+    for name, change, message in (
+        ("empty", {"answer": " "}, "1 samples without an answer"),
+        ("gone", {"image": "set/999"}, "no features of set/999"),
+    ):
+        table = tmp_path / f"{name}.parquet"
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist([*rows[:20], rows[20] | change]), table)
+        table.with_suffix(".json").write_text(json.dumps({"count": 21, "sha256": sha256_of_file(table)}))
+        with pytest.raises(ValueError, match=message):
+            trainer.here(tmp_path / f"run-{name}", samples=table)
+    table.with_suffix(".json").write_text(json.dumps({"count": 21, "sha256": "0"}))
+    with pytest.raises(ValueError, match="their checksums differ"):
+        trainer.here(tmp_path / "run-manifest", samples=table)
