@@ -101,7 +101,7 @@ def _receive(url: str, part: Path, tag: Path, patience: Patience) -> None:
         expected = response.headers.get("Content-Length")
         received = 0
         with part.open("ab" if continues else "wb") as stream:
-            for block in response.iter_content(1 << 20):
+            for block in response.iter_content(1 << 16):
                 stream.write(block)
                 received += len(block)
         if expected is not None and received != int(expected):

@@ -1,0 +1,235 @@
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from workflow_scripts.data.shards import ImageSet, iterate_images
+from workflow_scripts.sources import download_images, pack_images
+
+# img2dataset takes seconds to import.
+pytestmark = pytest.mark.slow
+
+
+def picture(number=0, size=(60, 40)):
+    """A picture whose left half is red-ish and whose right half is blue-ish."""
+    pixels = np.zeros((size[1], size[0], 3), np.uint8)
+    pixels[:, : size[0] // 2] = (200, number % 50, 20)
+    pixels[:, size[0] // 2 :] = (20, number % 50, 200)
+    return Image.fromarray(pixels)
+
+
+def jpeg(image, **options):
+    stream = io.BytesIO()
+    image.save(stream, options.pop("format", "JPEG"), **options)
+    return stream.getvalue()
+
+
+@pytest.fixture
+def web(tmp_path):
+    """A web of 12 pictures on one host, and the URL list of them."""
+    root = tmp_path / "web"
+    (root / "host").mkdir(parents=True)
+    urls = {f"{number:03d}": f"https://host/{number}.jpg" for number in range(12)}
+    for number in range(12):
+        (root / "host" / f"{number}.jpg").write_bytes(jpeg(picture(number)))
+    write_list(tmp_path / "urls.parquet", urls)
+    return root
+
+
+def write_list(path, urls):
+    pq.write_table(pa.table({"id": list(urls), "url": list(urls.values())}), path)
+
+
+def run(tmp_path, name="set", **settings):
+    values = {"image_size": 32, "samples_per_shard": 5, "timeout_seconds": 0.5, "threads": 4, **settings}
+    output = tmp_path / "images" / name
+    flags = {"--url-list": tmp_path / "urls.parquet", "--image-set": name, "--output": output}
+    flags["--settings"] = json.dumps(values)
+    download_images.main([str(word) for flag in flags.items() for word in flag])
+    return output, json.loads((output / "manifest.json").read_text())
+
+
+def test_pictures_come_in_the_order_of_their_ids_with_their_aspect_kept(tmp_path, web, serve):
+    serve(web)
+    output, manifest = run(tmp_path)
+    assert (manifest["count"], manifest["requested"], manifest["success_rate"]) == (12, 12, 1.0)
+    found = list(iterate_images(output))
+    assert [key for key, _, _ in found] == [f"{number:03d}" for number in range(12)]
+    assert {image.size for _, image, _ in found} == {(48, 32)}
+    row = ImageSet.open(output).images["003"]
+    assert (row["original_width"], row["original_height"], row["url"]) == (60, 40, "https://host/3.jpg")
+    assert ImageSet.open(output).open_image("007").tobytes() == dict((k, i) for k, i, _ in found)["007"].tobytes()
+
+
+def test_no_file_knows_the_mirror(tmp_path, web, serve):
+    serve(web)
+    output, _ = run(tmp_path)
+    assert not [path for path in output.rglob("*") if path.is_file() and b"127.0.0.1" in path.read_bytes()]
+
+
+def test_every_way_to_fail_is_counted_and_what_recovers_is_fetched(tmp_path, web, serve):
+    kinds = ["404", "410", "500", "html", "truncated", "oversized", "hang", "cut_off", "500_once", "slow"]
+    urls = {f"{number:03d}": f"https://host/{number}.jpg" for number in range(12)}
+    urls["011"] = "http://gone.invalid/11.jpg"
+    write_list(tmp_path / "urls.parquet", urls)
+    serve(web, {f"host/{number}.jpg": kind for number, kind in enumerate(kinds)})
+    output, manifest = run(tmp_path, minimum_success_rate=0.1, retries=0)
+    assert manifest["failures"] == {
+        "404 not found": 1,
+        "410 gone": 1,
+        "5xx server error": 1,
+        "connection broke off": 1,
+        "no answer in time": 1,
+        "no route to the host": 1,
+        "not a picture": 1,
+        "picture has too many pixels": 1,
+        "truncated or damaged picture": 1,
+    }
+    image_set = ImageSet.open(output)
+    assert sorted(image_set.images) == ["008", "009", "010"]
+    assert image_set.images["008"]["shard"] == "00003"  # recovered by the second pass
+    assert image_set.failed["006"] == "no answer in time"
+
+
+def test_the_gate_names_the_reasons_and_a_later_run_asks_again(tmp_path, web, serve):
+    handler = serve(web, {f"host/{number}.jpg": "500" for number in range(11)})
+    with pytest.raises(ValueError, match=r"only 1 of 12 pictures came \(8\.3 %.*5xx server error 11"):
+        run(tmp_path)
+    assert not (tmp_path / "images" / "set" / "manifest.json").exists()
+    assert not (tmp_path / "images" / "set" / "shards").exists()
+    handler.faults.clear()
+    handler.log.clear()
+    assert run(tmp_path)[1]["count"] == 12
+    assert len(handler.log) == 11  # the one that came is kept
+
+
+def test_a_finished_set_is_not_fetched_again(tmp_path, web, serve):
+    handler = serve(web)
+    output, first = run(tmp_path)
+    (output / "manifest.json").unlink()
+    handler.log.clear()
+    assert run(tmp_path, threads=2)[1] == first
+    assert handler.log == []
+    run(tmp_path, image_size=40)
+    assert len(handler.log) == 12
+
+
+def test_odd_pictures_arrive_upright_in_rgb(tmp_path, web, serve):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    sideways = picture().transpose(Image.Transpose.ROTATE_90)
+    palette = picture().quantize(16)
+    odd = {
+        "grey": jpeg(picture().convert("L")),
+        "cmyk": jpeg(picture().convert("CMYK")),
+        "exif": jpeg(sideways, exif=exif),
+        "gif": jpeg(palette, format="GIF"),
+        "png_alpha": jpeg(picture().convert("RGBA"), format="PNG"),
+    }
+    for name, content in odd.items():
+        (web / "host" / f"{name}.jpg").write_bytes(content)
+    write_list(tmp_path / "urls.parquet", {name: f"http://host/{name}.jpg" for name in odd})
+    serve(web)
+    output, _ = run(tmp_path)
+    images = {key: image for key, image, _ in iterate_images(output)}
+    assert {image.mode for image in images.values()} == {"RGB"}
+    assert {image.size for image in images.values()} == {(48, 32)}
+    for name in ("cmyk", "exif", "gif", "png_alpha"):
+        left, right = images[name].getpixel((8, 16)), images[name].getpixel((40, 16))
+        assert left[0] > left[2] + 80, name
+        assert right[2] > right[0] + 80, name
+
+
+def test_an_interrupted_download_leaves_no_final_name_and_goes_on(tmp_path, web, serve):
+    for number in range(12, 40):
+        (web / "host" / f"{number}.jpg").write_bytes(jpeg(picture(number)))
+    urls = {f"{number:03d}": f"https://host/{number}.jpg" for number in range(40)}
+    write_list(tmp_path / "urls.parquet", urls)
+    handler = serve(web, {f"host/{number}.jpg": "slow" for number in range(40)})
+    output = tmp_path / "images" / "set"
+    settings = {"image_size": 32, "samples_per_shard": 5, "threads": 2}
+    command = [sys.executable, "-m", "workflow_scripts.sources.download_images", "--image-set", "set"]
+    command += [
+        "--url-list",
+        str(tmp_path / "urls.parquet"),
+        "--output",
+        str(output),
+        "--settings",
+        json.dumps(settings),
+    ]
+    process = subprocess.Popen(command, env=os.environ, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(list(output.glob(".partial/*_stats.json"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (output / "shards").exists()
+    assert not (output / "manifest.json").exists()
+    handler.faults.clear()
+    handler.log.clear()
+    assert run(tmp_path, threads=2)[1]["count"] == 40
+    assert len(handler.log) <= 30
+
+
+def test_a_damaged_shard_is_noticed_and_fetched_again(tmp_path, web, serve, monkeypatch):
+    serve(web)
+    from workflow_scripts.sources import image_set as module
+
+    original = module._fetch_all
+
+    def damage(*arguments):
+        original(*arguments)
+        path = tmp_path / "images" / "set" / ".partial" / "00001.tar"
+        path.write_bytes(path.read_bytes()[:1000])
+
+    monkeypatch.setattr(module, "_fetch_all", damage)
+    with pytest.raises(ValueError, match=r"1 shards .* are damaged.*disk is full"):
+        run(tmp_path)
+    monkeypatch.undo()
+    serve(web)
+    assert run(tmp_path)[1]["count"] == 12
+
+
+def test_pictures_of_an_archive_become_the_same_shards(tmp_path):
+    folder = tmp_path / "annotations" / "cc_sbu_align" / "image"
+    folder.mkdir(parents=True)
+    for number in range(3):
+        (folder / f"{number}.jpg").write_bytes(jpeg(picture(number)))
+    (folder / "3.jpg").write_bytes(b"not a picture")
+    output = tmp_path / "images" / "minigpt4"
+    flags = {"--pictures": tmp_path / "annotations", "--image-set": "minigpt4", "--output": output}
+    flags["--settings"] = '{"image_size": 32}'
+    pack_images.main([str(word) for flag in flags.items() for word in flag])
+    image_set = ImageSet.open(output)
+    assert list(image_set.images) == ["0", "1", "2"]
+    assert image_set.failed == {"3": "not a picture"}
+    assert image_set.images["1"]["url"] == "archive://minigpt4/cc_sbu_align/image/1.jpg"
+    assert str(tmp_path).encode() not in (output / "images.parquet").read_bytes()
+    with tarfile.open(output / "shards" / "00000.tar") as tar:
+        assert len(tar.getnames()) == 6
+
+
+def test_several_processes_give_the_same_pictures(tmp_path, web, serve):
+    serve(web)
+    _, alone = run(tmp_path)
+    (tmp_path / "images").rename(tmp_path / "alone")
+    _, together = run(tmp_path, processes=2)
+    assert together["images_table"] == alone["images_table"]
+
+
+@pytest.mark.parametrize("content", [None, {"id": ["a", "a"], "url": ["http://h/1", "http://h/2"]}, {"key": ["a"]}])
+def test_a_bad_url_list_is_a_sentence(tmp_path, content):
+    if content:
+        pq.write_table(pa.table(content), tmp_path / "urls.parquet")
+    with pytest.raises(ValueError, match=r"urls\.parquet"):
+        run(tmp_path)

@@ -1,0 +1,141 @@
+import hashlib
+import io
+import json
+import zipfile
+
+import pytest
+
+from workflow_scripts.sources import fetch_files, fetch_models
+
+FAST = ["--attempts", "3", "--pause-seconds", "0.01", "--timeout-seconds", "1"]
+CONTENT = bytes(range(256)) * 8000
+
+
+def digest(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def zip_of(**members):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    return stream.getvalue()
+
+
+@pytest.fixture
+def web(tmp_path):
+    def put(path, content):
+        target = tmp_path / "web" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+        return tmp_path / "web"
+
+    return put
+
+
+def run(registry, files, output, *more):
+    path = registry(files)
+    fetch_files.main(["--source", "things", "--registry", str(path), "--output", str(output), *FAST, *more])
+    return json.loads((output / "manifest.json").read_text())
+
+
+def test_a_broken_transfer_is_resumed_where_it_broke(tmp_path, serve, web, registry):
+    handler = serve(web("host/a.bin", CONTENT), {"host/a.bin": "cut_off_once"})
+    files = [{"name": "a.bin", "url": "https://host/a.bin", "sha256": digest(CONTENT)}]
+    manifest = run(registry, files, tmp_path / "out")
+    assert (tmp_path / "out" / "a.bin").read_bytes() == CONTENT
+    assert manifest["files"]["a.bin"] == {"url": "https://host/a.bin", "sha256": digest(CONTENT), "bytes": len(CONTENT)}
+    ranges = [asked for _, _, asked in handler.log]
+    assert ranges[0] is None
+    assert 0 < int(ranges[1].removeprefix("bytes=").removesuffix("-")) <= len(CONTENT) // 2
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.bin", "manifest.json"]
+
+
+def test_what_is_there_and_right_is_not_fetched_again(tmp_path, serve, web, registry):
+    handler = serve(web("host/a.bin", CONTENT))
+    files = [{"name": "a.bin", "url": "https://host/a.bin", "sha256": digest(CONTENT)}]
+    first = run(registry, files, tmp_path / "out")
+    assert run(registry, files, tmp_path / "out") == first
+    assert len(handler.log) == 1
+
+
+def test_a_wrong_checksum_leaves_nothing_under_the_final_name(tmp_path, serve, web, registry):
+    serve(web("host/a.bin", CONTENT))
+    files = [{"name": "a.bin", "url": "https://host/a.bin", "sha256": "0" * 64}]
+    with pytest.raises(ValueError, match=f"a.bin could not be fetched.*checksum is {digest(CONTENT)}, expected 0000"):
+        run(registry, files, tmp_path / "out")
+    assert not (tmp_path / "out" / "a.bin").exists()
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_other_checksums_take_the_place_of_the_tables(tmp_path, serve, web, registry):
+    serve(web("host/a.bin", CONTENT))
+    sums = tmp_path / "sums.json"
+    sums.write_text(json.dumps({"https://host/a.bin": digest(CONTENT)}))
+    files = [{"name": "a.bin", "url": "https://host/a.bin", "sha256": "0" * 64}]
+    run(registry, files, tmp_path / "out", "--checksums", str(sums))
+    assert (tmp_path / "out" / "a.bin").read_bytes() == CONTENT
+
+
+def test_the_archive_is_asked_when_the_owner_has_no_copy(tmp_path, serve, web, registry):
+    serve(web("archive/a.bin", CONTENT))
+    files = [{"name": "a.bin", "url": "https://host/a.bin", "archive_url": "http://archive/a.bin"}]
+    run(registry, files, tmp_path / "out")
+    assert (tmp_path / "out" / "a.bin").read_bytes() == CONTENT
+
+
+def test_a_server_that_recovers_is_asked_again_and_one_that_does_not_is_named(tmp_path, serve, web, registry):
+    handler = serve(web("host/a.bin", CONTENT), {"host/a.bin": "500_once", "host/b.bin": "500", "host/c.bin": "410"})
+    run(registry, [{"name": "a.bin", "url": "https://host/a.bin"}], tmp_path / "out")
+    with pytest.raises(ValueError, match=r"https://host/b.bin: HTTP status 500 after 3 attempts"):
+        run(registry, [{"name": "b.bin", "url": "https://host/b.bin"}], tmp_path / "out")
+    handler.log.clear()
+    with pytest.raises(ValueError, match=r"https://host/c.bin: HTTP status 410"):
+        run(registry, [{"name": "c.bin", "url": "https://host/c.bin"}], tmp_path / "out")
+    assert len(handler.log) == 1  # what is gone is not asked for again
+
+
+def test_archives_are_unpacked_beside_themselves(tmp_path, serve, web, registry):
+    content = zip_of(**{"annotations/a.json": "{}", "b.json": "[]"})
+    serve(web("host/a.zip", content))
+    files = [{"name": "a.zip", "url": "https://host/a.zip", "unpack": True}]
+    manifest = run(registry, files, tmp_path / "out")
+    assert manifest["files"]["a.zip"]["unpacked"] == ["annotations/a.json", "b.json"]
+    assert (tmp_path / "out" / "annotations" / "a.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize("name", ["../evil.txt", "/evil.txt", "a/../../evil.txt"])
+def test_an_archive_cannot_write_outside_its_folder(tmp_path, serve, web, registry, name):
+    serve(web("host/a.zip", zip_of(**{"good.txt": "x", name: "evil"})))
+    files = [{"name": "a.zip", "url": "https://host/a.zip", "unpack": True}]
+    with pytest.raises(ValueError, match="unsafe path"):
+        run(registry, files, tmp_path / "deep" / "out")
+    assert not list(tmp_path.rglob("evil.txt"))
+    assert not list(tmp_path.rglob("good.txt"))
+
+
+def test_a_damaged_archive_is_deleted_so_that_it_is_fetched_again(tmp_path, serve, web, registry):
+    root = web("host/a.zip", zip_of(**{"a.json": "{}" * 1000})[:-30])
+    serve(root)
+    files = [{"name": "a.zip", "url": "https://host/a.zip", "unpack": True}]
+    with pytest.raises(ValueError, match=r"a.zip is not a complete zip file"):
+        run(registry, files, tmp_path / "out")
+    web("host/a.zip", zip_of(**{"a.json": "{}"}))
+    run(registry, files, tmp_path / "out")
+    assert (tmp_path / "out" / "a.json").read_text() == "{}"
+
+
+def test_a_disk_that_is_too_small_is_said_before_the_transfer(tmp_path, serve, web, registry):
+    handler = serve(web("host/a.bin", CONTENT))
+    with pytest.raises(ValueError, match=r"a.bin needs 1000000\.0 GB"):
+        run(registry, [{"name": "a.bin", "url": "https://host/a.bin", "size": 10**15}], tmp_path / "out")
+    assert handler.log == []
+
+
+def test_a_model_comes_with_card_and_checksums(tmp_path, serve, web, registry):
+    serve(web("host/weights.bin", CONTENT))
+    path = registry([{"name": "weights.bin", "url": "https://host/weights.bin"}])
+    fetch_models.main(["--model", "model", "--registry", str(path), "--output", str(tmp_path / "out")])
+    assert (tmp_path / "out" / "SHA256SUMS").read_text() == f"{digest(CONTENT)}  weights.bin\n"
+    assert "https://host/weights.bin" in (tmp_path / "out" / "README.md").read_text()
