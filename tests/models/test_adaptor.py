@@ -1,5 +1,8 @@
 """The adaptor: shapes and parameter count of the report, and a file that says what it is."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -52,6 +55,16 @@ def test_a_saved_adaptor_loads_without_being_told_kind_or_widths(kind, tmp_path)
     assert metadata["kind"] == kind
     assert metadata["run_id"] == "abc"
     assert metadata["steps"] == "7"
+
+
+def test_equal_adaptors_have_the_same_bytes_in_any_process(tmp_path):
+    script = (
+        "import sys, torch; from workflow_scripts.models.adaptor import build_adaptor, save_adaptor; torch.manual_seed(0);"
+        "save_adaptor(build_adaptor('linear', 6, 8), sys.argv[1], {k: k for k in 'abcdefgh'})"
+    )
+    for name in ("one", "two"):
+        subprocess.run([sys.executable, "-c", script, str(tmp_path / name)], check=True)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
 def test_missing_damaged_and_foreign_files_are_named(tmp_path):

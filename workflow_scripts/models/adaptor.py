@@ -116,7 +116,15 @@ def save_adaptor(adaptor: Adaptor, path: Path, metadata: Mapping[str, Any] | Non
     state = {
         name: tensor.detach().to("cpu", torch.float32).contiguous() for name, tensor in adaptor.state_dict().items()
     }
-    write_atomically(path, save(state, metadata=header))
+    write_atomically(path, _with_sorted_header(save(state, metadata=header)))
+
+
+def _with_sorted_header(data: bytes) -> bytes:
+    """The same safetensors file with its header's keys in order: the library's order differs between processes."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[end:]
 
 
 def read_adaptor_metadata(path: Path) -> dict[str, str]:
