@@ -1,0 +1,31 @@
+import pytest
+
+from workflow_scripts.data.readers.conceptual_captions import read_captions
+
+
+def test_a_line_keeps_its_number_whatever_stands_around_it(tmp_path):
+    path = tmp_path / "Train_GCC-training.tsv"
+    path.write_bytes(
+        b"a cat on a mat\thttp://h/1.jpg\n"
+        b"no tab here http://h/2.jpg\n"
+        b"\n"
+        b"a caption\twith a tab\thttps://h/3.jpg\r\n"
+        b"\xff\xfe broken\thttp://h/4.jpg\n"
+        b"no address\tftp://h/5.jpg\n" + "line\u2028separator \u0430\u0431\u0432\thttp://h/6.jpg".encode()
+    )
+    captions, removed = read_captions(path)
+    assert [(c.id, c.text, c.url) for c in captions] == [
+        ("000000000", "a cat on a mat", "http://h/1.jpg"),
+        ("000000003", "a caption\twith a tab", "https://h/3.jpg"),
+        ("000000006", "line\u2028separator \u0430\u0431\u0432", "http://h/6.jpg"),
+    ]
+    assert removed == {"line without a tab": 1, "line is not UTF-8": 1, "line without a URL": 1}
+
+
+def test_a_file_of_another_kind_is_named(tmp_path):
+    path = tmp_path / "captions.tsv"
+    path.write_text("<html>sign in</html>\n")
+    with pytest.raises(ValueError, match=r"captions\.tsv holds no line of the form caption<TAB>URL"):
+        read_captions(path)
+    with pytest.raises(ValueError, match=r"missing\.tsv does not exist"):
+        read_captions(tmp_path / "missing.tsv")

@@ -1,0 +1,156 @@
+import json
+import pickle
+from collections import Counter
+
+import pyarrow.parquet as pq
+import pytest
+
+from workflow_scripts.data import build_mix
+from workflow_scripts.data.build_mix import exact_counts
+
+
+@pytest.fixture
+def genome(annotations, image_set):
+    """20 training and 5 held-out images with two questions and one relationship each; one picture is missing."""
+    ids = [str(number) for number in range(25)]
+    questions = [
+        {
+            "id": int(key),
+            "qas": [
+                {"qa_id": int(key) * 2 + n, "image_id": int(key), "question": f"What IS {n}?", "answer": "A Cat."}
+                for n in range(2)
+            ],
+        }
+        for key in ids
+    ]
+    relationships = [
+        {
+            "image_id": int(key),
+            "relationships": [
+                {
+                    "relationship_id": int(key),
+                    "predicate": "ON",
+                    "subject": {"name": "Cat"},
+                    "object": {"names": ["mat"]},
+                }
+            ],
+        }
+        for key in ids
+    ]
+    splits = annotations("extras", {"splits.json": {"visual_genome": {"train": ids[:20], "test": ids[20:]}}})
+    folder = annotations("vg", {"question_answers.json": questions, "relationships.json": relationships})
+    images = image_set("visual_genome", ids[1:], ids[:1])
+    return ["visual_genome", folder, images], splits / "splits.json"
+
+
+@pytest.fixture
+def minigpt4(annotations, image_set):
+    entries = [{"image_id": str(number), "caption": f"This Is Picture {number}. Long."} for number in range(10)]
+    folder = annotations("minigpt4", {"filter_cap.json": {"annotations": entries}})
+    return ["minigpt4", folder, image_set("minigpt4", map(str, range(10)))]
+
+
+def run(tmp_path, *sources, splits=None, **settings):
+    flags = [str(word) for source in sources for word in ("--source", *source)]
+    flags += ["--split-file", str(splits)] if splits else []
+    build_mix.main([*flags, "--settings", json.dumps(settings), "--output", str(tmp_path / "mix")])
+    folder = tmp_path / "mix"
+    return pq.read_table(folder / "samples.parquet").to_pylist(), json.loads((folder / "manifest.json").read_text())
+
+
+def test_the_mix_has_exact_proportions_and_no_held_out_image(tmp_path, genome, minigpt4):
+    source, splits = genome
+    rows, manifest = run(tmp_path, source, minigpt4, splits=splits, samples=40)
+    assert manifest["tasks"] == {"vqa": 24, "relationship": 8, "description": 8}
+    used = {row["image"] for row in rows if row["image"].startswith("visual_genome")}
+    assert used <= {f"visual_genome/{number}" for number in range(1, 20)}
+    assert len({(row["task"], row["source_id"]) for row in rows}) == 40
+    assert manifest["removed"]["held out"] == 15
+    assert manifest["removed"]["picture could not be fetched"] == 3
+
+
+def test_queries_and_answers_are_lower_case_and_worded_by_templates(tmp_path, genome, minigpt4):
+    source, splits = genome
+    rows, _ = run(tmp_path, source, minigpt4, splits=splits, samples=40)
+    by_task = {task: [row for row in rows if row["task"] == task] for task in ("vqa", "relationship", "description")}
+    assert {row["answer"] for row in by_task["vqa"]} == {"a cat"}
+    assert {row["query"] for row in by_task["vqa"]} == {"what is 0?", "what is 1?"}
+    assert {row["answer"] for row in by_task["relationship"]} == {"cat on mat"}
+    assert len({row["query"] for row in by_task["relationship"]}) > 1
+    assert all("cat" in row["query"] and "mat" in row["query"] for row in by_task["relationship"])
+    assert by_task["description"][0]["answer"].startswith("this is picture")
+    assert len({row["query"] for row in by_task["description"]}) > 1
+
+
+def test_the_seed_decides(tmp_path, genome, minigpt4):
+    source, splits = genome
+    first = run(tmp_path, source, minigpt4, splits=splits, samples=30, seed=1)[1]["sha256"]
+    assert run(tmp_path, source, minigpt4, splits=splits, samples=30, seed=1)[1]["sha256"] == first
+    assert run(tmp_path, source, minigpt4, splits=splits, samples=30, seed=2)[1]["sha256"] != first
+
+
+def test_too_few_samples_of_a_task_are_an_error_that_says_how_many_fit(tmp_path, genome, minigpt4):
+    source, splits = genome
+    with pytest.raises(
+        ValueError, match=r"wants 60 samples of the task vqa, but there are 38; lower mix.samples to 63"
+    ):
+        run(tmp_path, source, minigpt4, splits=splits, samples=100)
+
+
+def test_okvqa_and_refcoco_make_mixes_of_one_task(tmp_path, annotations, image_set):
+    images = image_set("coco_train2014", ["000000000007", "000000000008"])
+    answers = [{"answer_id": n, "answer": "surf", "raw_answer": "Surfing"} for n in range(10)]
+    okvqa = annotations(
+        "okvqa",
+        {
+            "OpenEnded_mscoco_train2014_questions.json": {
+                "questions": [{"image_id": 7, "question": "What Sport?", "question_id": 1}]
+            },
+            "mscoco_train2014_annotations.json": {"annotations": [{"question_id": 1, "answers": answers}]},
+        },
+    )
+    rows, _ = run(tmp_path, ["okvqa", okvqa, images], samples=1, shares={"okvqa": 1})
+    assert (rows[0]["query"], rows[0]["answer"]) == ("what sport?", "surfing")
+    refs = [
+        {"ann_id": 1, "image_id": 8, "split": split, "sentences": [{"sent_id": number, "sent": f"The Man {number}"}]}
+        for number, split in enumerate(["train", "val"])
+    ]
+    picture = {"id": 8, "file_name": "COCO_train2014_000000000008.jpg", "width": 200, "height": 100}
+    refcoco = annotations(
+        "refcoco",
+        {
+            "refs(unc).p": pickle.dumps(refs, protocol=2),
+            "instances.json": {"images": [picture], "annotations": [{"id": 1, "bbox": [20, 10, 100, 50]}]},
+        },
+    )
+    rows, manifest = run(tmp_path, ["refcoco", refcoco, images], samples=1, shares={"refcoco": 1})
+    assert rows[0]["answer"] == "{<10><10><50><50>}"
+    assert "the man 0" in rows[0]["query"]
+    assert manifest["removed"] == {"held out": 1}
+
+
+def test_whole_numbers_add_up_by_the_largest_remainder():
+    shares = {"vqa": 0.6, "relationship": 0.2, "description": 0.2}
+    assert exact_counts(10_000, shares) == {"vqa": 6000, "relationship": 2000, "description": 2000}
+    for total in range(1, 200):
+        counts = exact_counts(total, shares)
+        assert sum(counts.values()) == total
+        assert all(abs(counts[task] - total * share) < 1 for task, share in shares.items())
+
+
+@pytest.mark.parametrize("shares", [{"vqa": 0.6}, {"vqa": 1.0, "okvqa": 0.0}, {}, {"captions": 1.0}])
+def test_shares_that_do_not_add_up_are_refused(tmp_path, minigpt4, shares):
+    with pytest.raises(ValueError, match=r"shares"):
+        run(tmp_path, minigpt4, samples=1, shares=shares)
+
+
+def test_an_unknown_data_set_is_named(tmp_path, minigpt4):
+    with pytest.raises(ValueError, match="no mix of the data set 'minigpt5'"):
+        run(tmp_path, ["minigpt5", *minigpt4[1:]], samples=1)
+
+
+def test_every_image_may_come_several_times(tmp_path, genome, minigpt4):
+    source, splits = genome
+    rows, manifest = run(tmp_path, source, splits=splits, samples=38, shares={"vqa": 1})
+    assert max(Counter(row["image"] for row in rows).values()) == 2
+    assert manifest["images"] == 19

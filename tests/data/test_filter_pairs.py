@@ -1,0 +1,107 @@
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from workflow_scripts.data import filter_pairs
+
+
+def image(number):
+    return {"id": number, "file_name": f"{number:012d}.jpg", "width": 64, "height": 48}
+
+
+def caption(number, image_id, text):
+    return {"id": number, "image_id": image_id, "caption": text}
+
+
+@pytest.fixture
+def coco(annotations, image_set):
+    content = {
+        "images": [image(1), image(2), image(3)],
+        "annotations": [
+            caption(1, 1, "A Red Cat, on a MAT.\n"),
+            caption(2, 1, "a red cat, on a mat"),
+            caption(3, 2, "..."),
+            caption(4, 2, "Two words"),
+            caption(5, 2, "one two three four five six seven"),
+            caption(6, 3, "The picture is gone"),
+            caption(6, 3, "The picture is gone"),
+            caption(7, 9, "Nobody has it"),
+        ],
+    }
+    folder = annotations("coco", {"captions_train2017.json": content})
+    return ["coco_train2017", folder, image_set("coco_train2017", ["000000000001", "000000000002"], ["000000000003"])]
+
+
+@pytest.fixture
+def web(annotations, image_set):
+    folder = annotations(
+        "cc", {"Train_GCC-training.tsv": "a boat , at sea .\thttp://h/0.jpg\nx\thttp://h/1.jpg\nno tab\n"}
+    )
+    return ["conceptual_captions", folder, image_set("conceptual_captions", ["000000000"], ["000000001"])]
+
+
+def run(tmp_path, *sources, **settings):
+    flags = [str(word) for source in sources for word in ("--source", *source)]
+    output = tmp_path / "pairs"
+    filter_pairs.main([*flags, "--settings", json.dumps(settings), "--output", str(output)])
+    return pq.read_table(output / "samples.parquet").to_pylist(), json.loads((output / "manifest.json").read_text())
+
+
+def test_captions_of_all_sources_are_merged_cleaned_and_every_removal_is_counted(tmp_path, coco, web):
+    rows, manifest = run(tmp_path, coco, web, minimum_tokens=3, maximum_tokens=6)
+    assert [(row["image"], row["answer"]) for row in rows] == [
+        ("coco_train2017/000000000001", "a red cat, on a mat"),
+        ("conceptual_captions/000000000", "a boat, at sea"),
+    ]
+    assert rows[0] == {
+        "image": "coco_train2017/000000000001",
+        "query": "",
+        "answer": "a red cat, on a mat",
+        "task": "caption",
+        "source_id": "1",
+        "shard": "00000",
+    }
+    assert manifest["removed"] == {
+        "picture could not be fetched": 2,
+        "caption is empty": 1,
+        "caption is too long": 1,
+        "caption is too short": 1,
+        "caption of an unknown image": 1,
+        "duplicate caption id": 1,
+        "line without a tab": 1,
+        "same caption for the same picture": 1,
+    }
+    assert manifest["count"] + sum(manifest["removed"].values()) == 8 + 3
+    assert manifest["sources"] == {
+        "coco_train2017": {"captions": 8, "kept": 1},
+        "conceptual_captions": {"captions": 3, "kept": 1},
+    }
+    assert manifest["average_tokens"] == 5.0
+
+
+def test_captions_can_stay_as_they_were_written(tmp_path, coco):
+    rows, _ = run(tmp_path, coco, lower_case_without_punctuation=False)
+    assert rows[0]["answer"] == "A Red Cat, on a MAT."
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path, coco):
+    first = run(tmp_path, coco)[1]
+    assert run(tmp_path, coco)[1] == first
+
+
+def test_a_filter_that_nothing_passes_is_an_error(tmp_path, coco):
+    with pytest.raises(ValueError, match=r"No caption passed the filter: .*too short"):
+        run(tmp_path, coco, minimum_tokens=50)
+    with pytest.raises(ValueError, match=r"minimum_tokens \(9\) exceeds maximum_tokens \(8\)"):
+        run(tmp_path, coco, minimum_tokens=9, maximum_tokens=8)
+
+
+def test_pictures_of_another_set_are_noticed(tmp_path, coco, web):
+    with pytest.raises(ValueError, match="holds the image set conceptual_captions, but coco_train2017 was asked for"):
+        run(tmp_path, [coco[0], coco[1], web[2]])
+
+
+def test_a_data_set_without_captions_is_named(tmp_path, coco):
+    with pytest.raises(ValueError, match="visual_genome has no captions"):
+        run(tmp_path, ["visual_genome", coco[1], coco[2]])

@@ -1,0 +1,61 @@
+import pyarrow.parquet as pq
+import pytest
+
+from workflow_scripts.data import list_image_urls
+
+
+def run(tmp_path, image_set, *folders, more=()):
+    output = tmp_path / "urls.parquet"
+    list_image_urls.main(
+        ["--image-set", image_set, "--annotations", *map(str, folders), "--output", str(output), *more]
+    )
+    return dict(zip(*(pq.read_table(output)[name].to_pylist() for name in ("id", "url")), strict=True))
+
+
+def test_an_image_set_that_two_data_sets_list_holds_the_pictures_of_both(tmp_path, annotations):
+    import pickle
+
+    question = {"image_id": 7, "question": "?", "question_id": 1}
+    answers = [{"answer": "a", "answer_id": 1}]
+    okvqa = annotations(
+        "okvqa",
+        {
+            "OpenEnded_mscoco_train2014_questions.json": {"questions": [question]},
+            "mscoco_train2014_annotations.json": {"annotations": [{"question_id": 1, "answers": answers}]},
+        },
+    )
+    sentence = {"sent_id": 1, "sent": "it"}
+    refs = [{"ann_id": 1, "image_id": 5, "split": "val", "sentences": [sentence]}]
+    image = {"id": 5, "file_name": "COCO_train2014_000000000005.jpg", "width": 9, "height": 9}
+    refcoco = annotations(
+        "refcoco",
+        {
+            "refs(unc).p": pickle.dumps(refs),
+            "instances.json": {"images": [image], "annotations": [{"id": 1, "bbox": [0, 0, 5, 5]}]},
+        },
+    )
+    urls = run(tmp_path, "coco_train2014", okvqa, refcoco)
+    prefix = "http://images.cocodataset.org/train2014/COCO_train2014_"
+    assert urls == {key: f"{prefix}{key}.jpg" for key in ("000000000005", "000000000007")}
+    assert list(run(tmp_path, "coco_train2014", okvqa, refcoco, more=["--maximum", "1"])) == ["000000000005"]
+    with pytest.raises(ValueError, match="listed by okvqa, refcoco: give --annotations one folder for each"):
+        run(tmp_path, "coco_train2014", okvqa)
+
+
+def test_lines_without_a_picture_are_not_listed(tmp_path, annotations):
+    folder = annotations("cc", {"Train_GCC-training.tsv": "a\thttp://h/a.jpg\nno tab\nb\thttp://h/b.jpg\n"})
+    assert run(tmp_path, "conceptual_captions", folder) == {
+        "000000000": "http://h/a.jpg",
+        "000000002": "http://h/b.jpg",
+    }
+
+
+def test_flickr8k_lists_one_split(tmp_path, annotations):
+    folder = annotations("flickr8k", {"Flickr_8k.trainImages.txt": "b.jpg\na.jpg\n"})
+    assert list(run(tmp_path, "flickr8k_train", folder)) == ["a", "b"]
+
+
+def test_pictures_in_an_archive_have_no_address(tmp_path, annotations):
+    folder = annotations("minigpt4", {"filter_cap.json": {"annotations": []}})
+    with pytest.raises(ValueError, match="in its archive; pack_images"):
+        run(tmp_path, "minigpt4", folder)
