@@ -114,7 +114,7 @@ def render(content: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["duration"] = format_duration
-    environment.filters["thousands"] = lambda number: f"{number:,}".replace(",", " ")  # narrow space
+    environment.filters["thousands"] = lambda number: f"{number:,}".replace(",", "\u202f")
     style = markupsafe.Markup((TEMPLATES / "report.css").read_text(encoding="utf-8"))
     return environment.get_template("report.html.j2").render(style=style, **content)
 

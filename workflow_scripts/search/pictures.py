@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
 
@@ -25,6 +25,7 @@ def open_picture(path: Path, max_pixels: int) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # our own limit of pixels comes below
+            ImageFile.LOAD_TRUNCATED_IMAGES = False  # importing lavis sets it, and grey halves would pass as pictures
             with Image.open(path) as picture:
                 width, height = picture.size
                 if width * height > max_pixels:

@@ -1,7 +1,9 @@
 """Find the pictures of an index that fit a description best."""
 
 import argparse
+import contextlib
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
 
 def load_extractor_of(index: Index, folder: Path | None = None) -> "FeatureExtractor":
     """The extractor that the pictures of an index went through; any other one is an error."""
-    from workflow_scripts.models.feature_extractor import load_feature_extractor
-
     folder = folder or (index.folder / index.manifest["feature_extractor"]).resolve()
     if not folder.exists():
         raise ValueError(f"The extractor of {index.folder} is not at {folder} any more; name its folder.")
@@ -27,7 +27,11 @@ def load_extractor_of(index: Index, folder: Path | None = None) -> "FeatureExtra
             f"{index.folder} was built with another extractor ({built_with[:12]}) than {folder} ({checksum[:12]}); "
             "their scores cannot be compared. Build the index again."
         )
-    return load_feature_extractor(folder)
+    # Libraries that it imports print warnings; the standard output belongs to the results.
+    with contextlib.redirect_stdout(sys.stderr):
+        from workflow_scripts.models.feature_extractor import load_feature_extractor
+
+        return load_feature_extractor(folder)
 
 
 def clean_query(text: str) -> str:

@@ -1,0 +1,176 @@
+import json
+import re
+
+import pytest
+from PIL import Image
+
+from workflow_scripts.report.collect import main as collect
+from workflow_scripts.report.examples import choose, is_good, picture_url
+from workflow_scripts.report.figures import main as figures
+from workflow_scripts.report.page import format_duration, main, read_times
+
+KINDS = {"what": {"value": 40.0, "n": 60}, "<count>": {"value": 80.0, "n": 40}}
+EM = "visual_genome.exact_match"
+
+
+@pytest.fixture
+def page(tmp_path, write_scores, write_run):
+    """Renders the page from scores; what is left out of the arguments is absent."""
+
+    def render(*scores, runs=(), settings=None, options=(), requirements="[]"):
+        collect(["--scores", *map(str, scores), "--output", str(tmp_path / "results.json")])
+        (tmp_path / "scale.yaml").write_text(
+            f"comparable_with_report: false\nreason: Other data.\nrequirements: {requirements}\n"
+        )
+        shared = ["--scores", *map(str, scores), "--runs", *map(str, runs)]
+        figures([*shared, "--output", str(tmp_path / "figures")])
+        files = {"results": "results.json", "expected": "scale.yaml", "figures": "figures", "output": "index.html"}
+        main(
+            [
+                *shared,
+                *(f"--{option}={tmp_path / name}" for option, name in files.items()),
+                "--settings",
+                json.dumps({"scale": "mini"} | (settings or {})),
+                *options,
+            ]
+        )
+        return (tmp_path / "index.html").read_text()
+
+    return render
+
+
+@pytest.fixture
+def after(write_scores):
+    return write_scores("vg/after-0123456789ab", {f"{EM}.after": 61.3, f"{EM}.after.contained": 64.4}, breakdown=KINDS)
+
+
+def test_the_page_needs_no_other_file_and_no_network(page, after, write_run):
+    html = page(after, runs=[write_run()])
+    assert not re.search(r"""(src|href)=["'](?!data:|#)""", html)
+    assert not re.search(r"url\(|@import|<script|<link", html)
+    assert html.count("data:image/svg+xml;base64,") == 3  # learning curves, exact match, kinds
+
+
+def test_figures_stand_in_their_table_and_absent_ones_are_empty(page, after):
+    html = page(after)
+    row = re.search(r"<tr><td>after finetuning</td>(.*?)</tr>", html, re.S).group(1)
+    assert re.findall(r"<td[^>]*>(.*?)</td>", row) == [
+        "35.0",
+        "61.3",
+        "58.3 to 64.3",
+        "100",
+        "not comparable",
+        "0123456789ab",
+    ]
+    row = re.search(r"<tr><td>before finetuning</td>(.*?)</tr>", html, re.S).group(1)
+    assert re.findall(r"<td[^>]*>(.*?)</td>", row) == ["&lt; 1.0", "", "", "", "not run", ""]
+
+
+def test_requirements_are_printed_with_their_verdict(page, after):
+    must = f"[{{level: must, figure: {EM}.after, at_least: 45}}, {{level: aim, figure: {EM}.after, at_least: 70}}]"
+    html = page(after, requirements=must)
+    assert re.search(r"at least 45</td><td>61.3</td>\s*<td class=\"verdict good\">reached", html)
+    assert re.search(r"at least 70</td><td>61.3</td>\s*<td class=\"verdict bad\">missed", html)
+
+
+def test_a_scale_without_meaning_says_so_and_judges_nothing(page, after):
+    must = f"[{{level: must, figure: {EM}.after, at_least: 45}}]"
+    html = page(after, requirements=must, settings={"figures_are_meaningful": False})
+    assert "The figures on this page mean nothing" in html
+    assert "verdict good" not in html
+    assert "The figures on this page mean nothing" not in page(after, requirements=must)
+
+
+def test_runs_downloads_and_samples_are_counted(page, after, write_run, tmp_path):
+    manifest = {
+        "image_set": "cc",
+        "requested": 100,
+        "count": 79,
+        "success_rate": 0.79,
+        "failures": {"HTTP 404": 20, "cut": 1},
+    }
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    (tmp_path / "pairs.json").write_text(json.dumps({"count": 1234567, "removed": {"too_short": 3}}))
+    (tmp_path / "mix").mkdir()
+    (tmp_path / "mix" / "manifest.json").write_text(json.dumps({"count": 10, "tasks": {"vqa": 6}, "images": 5}))
+    options = ["--image-manifests", tmp_path / "manifest.json", "--pairs", tmp_path / "pairs.json"]
+    options += ["--mixes", tmp_path / "mix" / "manifest.json"]
+    html = page(after, runs=[write_run("pretrain")], options=map(str, options))
+    assert re.search(r"cc</td><td>100</td><td>79</td><td>79.0</td><td class=\"text\">21<", html)
+    assert html.index("HTTP 404") < html.index(">cut<")
+    assert "1\u202f234\u202f567" in html
+    assert "too short" in html
+    assert "python -m train &lt;now&gt;" in html
+
+
+def test_examples_and_search_results_are_shown_with_pictures_and_escaped(page, after, tmp_path):
+    row = {
+        "question_id": "1",
+        "image": "s/1",
+        "query": "<b>what</b>?",
+        "prediction": "",
+        "answer": "cat",
+        "kind": "what",
+    }
+    one = row | {"picture": "data:image/jpeg;base64,AA", "box": False}
+    content = {"title": "Visual Genome", "n": 5, "good_n": 4, "good": [one], "bad": [one]}
+    (tmp_path / "examples.json").write_text(json.dumps(content))
+    hit = {"rank": 1, "score": 0.5, "id": "s/1", "right": True, "thumbnail": "data:image/jpeg;base64,BB"}
+    sheet = {
+        "count": 9,
+        "skipped": 0,
+        "queries": [{"query": "a kite", "image": "s/1", "rank_of_image": 1, "hits": [hit]}],
+    }
+    (tmp_path / "sheet.json").write_text(json.dumps(sheet))
+    html = page(after, options=["--examples", str(tmp_path / "examples.json"), "--sheet", str(tmp_path / "sheet.json")])
+    assert "Visual Genome: 4 of 5 right" in html
+    assert "&lt;b&gt;what&lt;/b&gt;?" in html
+    assert html.count("data:image/jpeg;base64,AA") == 2
+    assert '<li class="right"><img src="data:image/jpeg;base64,BB"' in html
+    assert "own picture at place 1" in html
+
+
+def test_the_same_inputs_give_the_same_bytes(page, after, write_run):
+    run = write_run()
+    assert page(after, runs=[run]) == page(after, runs=[run])
+
+
+def test_a_run_whose_metrics_are_lost_is_an_error(page, after, write_run):
+    run = write_run()
+    (run.parent / "metrics.jsonl").unlink()
+    with pytest.raises(ValueError, match=r"metrics.jsonl does not exist"):
+        page(after, runs=[run])
+
+
+def test_examples_are_judged_by_the_measure_of_their_task():
+    box = {"answer": "{<10><10><20><20>}", "answers": []}
+    assert is_good(box | {"prediction": "{<10><10><20><22>}"})
+    assert not is_good(box | {"prediction": "{<60><10><20><20>}"})
+    assert not is_good(box | {"prediction": "there"})
+    assert is_good({"answer": "wood", "answers": ["wood"] * 8 + ["metal"] * 2, "prediction": "metal"})
+    assert is_good({"answer": "A cat.", "answers": ["A cat."], "prediction": "cat"})
+
+
+def test_examples_are_drawn_kind_by_kind_without_showing_an_image_twice():
+    rows = [{"kind": "abc"[number % 3], "image": f"s/{number % 8}", "n": number} for number in range(60)]
+    chosen = choose(rows, 6, seed=1)
+    assert len({row["image"] for row in chosen}) == len(chosen) == 6
+    assert {row["kind"] for row in chosen} == {"a", "b", "c"}
+    assert choose(rows, 6, seed=1) == chosen
+    assert choose([], 6, seed=1) == []
+
+
+def test_the_example_picture_carries_both_boxes():
+    row = {"answer": "{<10><10><50><50>}", "prediction": "{<20><20><60><60>}"}
+    plain = picture_url(Image.new("RGB", (50, 100), "white"), {"answer": "cat", "prediction": "dog"})
+    assert picture_url(Image.new("RGB", (50, 100), "white"), row) != plain
+
+
+def test_times_are_summed_by_rule(tmp_path):
+    for name, seconds, memory in (("a", "10", "100"), ("b", "5.5", "-")):
+        path = tmp_path / "benchmarks" / "predict" / f"{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:00:10\t{memory}\n")
+    paths = sorted((tmp_path / "benchmarks").rglob("*.tsv"))
+    assert read_times(paths) == [{"rule": "predict", "jobs": 2, "seconds": 15.5, "memory": 100.0}]
+    assert [format_duration(seconds) for seconds in (45, 720, 12240)] == ["45 s", "12 min", "3.4 h"]
