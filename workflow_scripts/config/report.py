@@ -13,8 +13,4 @@ class ReportSettings(Section):
         True, description="False where the chain is cut down so far that only its running is shown, not its results."
     )
     about: str = Field("", description="A sentence or two on the data and models of the scale, printed on top.")
-    examples: int = Field(6, ge=1, le=60, description="Good and bad example answers that are shown, each.")
     queries: list[str] = Field(default_factory=list, description="Queries of the search sheet.")
-    drawn_captions: int = Field(
-        3, ge=0, le=50, description="Held-out captions that are searched for beside the queries."
-    )

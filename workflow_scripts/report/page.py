@@ -3,6 +3,7 @@
 import argparse
 import base64
 import csv
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from workflow_scripts.report.expected import (
 )
 from workflow_scripts.report.tables import build_tables
 
+_RUN = re.compile(r"-[0-9a-f]{12}$")
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -79,16 +81,34 @@ def describe_runs(paths: Sequence[Path]) -> list[dict[str, Any]]:
     return runs
 
 
-def read_times(paths: Sequence[Path]) -> list[dict[str, Any]]:
+def describe_flow(
+    downloads: Sequence[Mapping[str, Any]], pairs: Mapping[str, Any] | None, runs: Sequence[Mapping[str, Any]]
+) -> list[tuple[int, str]]:
+    """How many pictures and captions of the pretraining data are left after each step."""
+    sources = (pairs or {}).get("sources") or {}
+    steps = []
+    asked = [one for one in downloads if one["name"] in sources] or downloads
+    if asked:
+        steps.append((sum(one["requested"] for one in asked), "pictures asked for"))
+        steps.append((sum(one["count"] for one in asked), "downloaded and sound"))
+    if sources:
+        steps.append((sum(one["captions"] for one in sources.values()), "captions of them"))
+    if pairs:
+        steps.append((pairs["count"], "image-caption pairs after the filter"))
+    trained = [run["samples"] for run in runs if run["stage"] == "pretrain"]
+    if trained:
+        steps.append((trained[0], "trained on in pretraining"))
+    return steps
+
+
+def read_times(folder: Path) -> list[dict[str, Any]]:
     """Seconds and peak memory of the jobs of each rule, from Snakemake's benchmark files, longest first.
 
-    The rule is the name of the folder or, where the file lies directly in `benchmarks/`, of the file.
+    The rule is the name of the sub-folder or, where a file lies directly in the folder, of the file.
     """
     rules: dict[str, dict[str, Any]] = {}
-    for path in paths:
-        parts = path.parts
-        below = parts[parts.index("benchmarks") + 1 :] if "benchmarks" in parts else parts[-1:]
-        rule = below[0].removesuffix(".tsv")
+    for path in sorted(folder.rglob("*.tsv")):
+        rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
         with open(path, encoding="utf-8", newline="") as stream:
             for line in csv.DictReader(stream, delimiter="\t"):
                 row = rules.setdefault(rule, {"rule": rule, "jobs": 0, "seconds": 0.0, "memory": 0.0})
@@ -140,7 +160,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--image-manifests", type=Path, nargs="*", default=[], help="manifests of the image sets")
     parser.add_argument("--pairs", type=Path, help="manifest of the image-caption pairs")
     parser.add_argument("--mixes", type=Path, nargs="*", default=[], help="manifests of the finetuning data")
-    parser.add_argument("--times", type=Path, nargs="*", default=[], help="benchmark files (.tsv) of Snakemake's jobs")
+    parser.add_argument("--times", type=Path, help="folder of the benchmark files (.tsv) of Snakemake's jobs")
     parser.add_argument("--output", type=Path, required=True, help="index.html to write")
     arguments = parser.parse_args(argv)
 
@@ -152,6 +172,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     scale = read_expected(arguments.expected, ScaleExpectations)
     downloads = describe_downloads(arguments.image_manifests)
     runs = describe_runs(arguments.runs)
+    pairs = read_json(arguments.pairs) if arguments.pairs else None
     requirements = []
     for requirement in scale.requirements:
         found, reached = requirement.check(results, breakdowns)
@@ -173,9 +194,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             "runs": runs,
             "downloads": downloads,
             "failures": sum_failures(downloads),
-            "pairs": read_json(arguments.pairs) if arguments.pairs else None,
-            "mixes": [read_json(path) | {"name": path.parent.name} for path in arguments.mixes],
-            "times": read_times(arguments.times),
+            "pairs": pairs,
+            "flow": describe_flow(downloads, pairs, runs),
+            "mixes": [read_json(path) | {"name": _RUN.sub("", path.parent.name)} for path in arguments.mixes],
+            "times": read_times(arguments.times) if arguments.times else [],
             "definitions": {one["benchmark"]: one["definition"] for one in scores},
         }
     )
