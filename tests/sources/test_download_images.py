@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -179,6 +180,27 @@ def test_an_interrupted_download_leaves_no_final_name_and_goes_on(tmp_path, web,
     handler.log.clear()
     assert run(tmp_path, threads=2)[1]["count"] == 40
     assert len(handler.log) <= 30
+
+
+def no_more_than(kilobytes):
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (kilobytes * 1024, kilobytes * 1024))
+
+
+def test_a_disk_that_takes_no_more_is_one_sentence_and_finished_shards_are_kept(tmp_path, web, serve):
+    handler = serve(web)
+    (web / "host" / "9.jpg").write_bytes(jpeg(Image.effect_noise((400, 400), 90), quality=95))
+    output = tmp_path / "images" / "set"
+    command = [sys.executable, "-m", "workflow_scripts.sources.download_images", "--image-set", "set"]
+    command += ["--url-list", str(tmp_path / "urls.parquet"), "--output", str(output)]
+    command += ["--settings", '{"image_size": 400, "samples_per_shard": 5, "threads": 1}']
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=no_more_than(200))
+    assert done.returncode == 1
+    assert "Shard 1 of image set set could not be stored: OSError: [Errno 27] File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (output / "shards").exists()
+    handler.log.clear()
+    assert run(tmp_path, image_size=400)[1]["count"] == 12
+    assert len(handler.log) == 7
 
 
 def test_a_damaged_shard_is_noticed_and_fetched_again(tmp_path, web, serve, monkeypatch):

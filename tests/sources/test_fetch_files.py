@@ -1,6 +1,9 @@
 import hashlib
 import io
 import json
+import resource
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -131,6 +134,26 @@ def test_a_disk_that_is_too_small_is_said_before_the_transfer(tmp_path, serve, w
     with pytest.raises(ValueError, match=r"a.bin needs 1000000\.0 GB"):
         run(registry, [{"name": "a.bin", "url": "https://host/a.bin", "size": 10**15}], tmp_path / "out")
     assert handler.log == []
+
+
+def test_a_disk_that_takes_no_more_is_one_sentence_and_nothing_is_lost(tmp_path, serve, web, registry):
+    handler = serve(web("host/a.bin", CONTENT))
+    path = registry([{"name": "a.bin", "url": "https://host/a.bin", "sha256": digest(CONTENT)}])
+    command = [sys.executable, "-m", "workflow_scripts.sources.fetch_files", "--source", "things"]
+    command += ["--registry", str(path), "--output", str(tmp_path / "out")]
+    limit = 1_000_000
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert done.returncode == 1
+    assert "takes no more data (File too large); make room and run the command again" in done.stderr
+    assert "Traceback" not in done.stderr
+    fetch_files.main(command[3:])
+    assert (tmp_path / "out" / "a.bin").read_bytes() == CONTENT
+    assert handler.log[-1][2] == f"bytes={limit}-"
 
 
 def test_a_model_comes_with_card_and_checksums(tmp_path, serve, web, registry):

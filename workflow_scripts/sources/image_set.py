@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import math
+import re
 import shutil
 import tarfile
 from collections import Counter
@@ -152,15 +153,30 @@ def _run_pass(
         with contextlib.redirect_stdout(io.StringIO()):
             rows = list(reader)
         for row in progress(rows, len(rows), f"download {label}, shards"):
-            downloader(row)
+            _download_shard(downloader, row, image_set)
     shutil.rmtree(scratch)
+
+
+def _download_shard(downloader: MirrorDownloader, row: tuple[int, str], image_set: str) -> None:
+    """Download one shard; what img2dataset would print about an error of its own becomes a ValueError."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        stored, _ = downloader(row)
+    lines = printed.getvalue().strip().splitlines()
+    if not stored or any(line.startswith("Sample ") for line in lines):
+        reason = next((line for line in lines if re.match(r"\w+(Error|Exception): ", line)), "unknown error")
+        raise ValueError(
+            f"Shard {row[0]} of image set {image_set} could not be stored: {reason}. If the disk is full, make room, "
+            "and run the command again; finished shards are kept."
+        )
 
 
 def _outcomes(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
     """Return what came and what did not, by id, sorted; the last pass that asked for a picture counts."""
     rows: dict[str, dict[str, Any]] = {}
     failures: dict[str, dict[str, Any]] = {}
-    for path in sorted(folder.glob("[0-9]*.parquet")):
+    for finished in sorted(folder.glob("*_stats.json")):
+        path = folder / finished.name.replace("_stats.json", ".parquet")
         for row in pq.read_table(path, columns=_COLUMNS).to_pylist():
             if row["status"] == "success":
                 failures.pop(row["id"], None)

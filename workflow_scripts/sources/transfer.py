@@ -4,6 +4,7 @@ import hashlib
 import logging
 import time
 from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
 
 import requests
@@ -100,12 +101,24 @@ def _receive(url: str, part: Path, tag: Path, patience: Patience) -> None:
             tag.unlink(missing_ok=True)
         expected = response.headers.get("Content-Length")
         received = 0
-        with part.open("ab" if continues else "wb") as stream:
+        with part.open("ab" if continues else "wb", buffering=0) as stream:
             for block in response.iter_content(1 << 16):
-                stream.write(block)
+                _write(stream, block, part)
                 received += len(block)
         if expected is not None and received != int(expected):
             raise requests.ConnectionError(f"the connection broke after {received} of {expected} bytes")
+
+
+def _write(stream: RawIOBase, block: bytes, part: Path) -> None:
+    try:
+        view = memoryview(block)
+        while view:  # an unbuffered file may take a part only
+            view = view[stream.write(view) :]
+    except OSError as error:
+        raise ValueError(
+            f"{part.parent} takes no more data ({error.strerror}); make room and run the command again, "
+            f"which goes on where {part.name} ends."
+        ) from error
 
 
 def _forget(part: Path, tag: Path) -> None:
