@@ -2,8 +2,9 @@
 
 import argparse
 import contextlib
+import io
 import json
-import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,8 +28,10 @@ def load_extractor_of(index: Index, folder: Path | None = None) -> "FeatureExtra
             f"{index.folder} was built with another extractor ({built_with[:12]}) than {folder} ({checksum[:12]}); "
             "their scores cannot be compared. Build the index again."
         )
-    # Libraries that it imports print warnings; the standard output belongs to the results.
-    with contextlib.redirect_stdout(sys.stderr):
+    # What it imports warns of itself on both streams, and DeepSpeed's logger keeps the standard output that it finds;
+    # a search should print its results and nothing else.
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         from workflow_scripts.models.feature_extractor import load_feature_extractor
 
         return load_feature_extractor(folder)

@@ -39,9 +39,10 @@ def sheet_html(query: str, hits: Sequence[Hit], index: Index) -> str:
 
 def sheet_png(query: str, hits: Sequence[Hit], index: Index, columns: int = 5) -> bytes:
     """One PNG with the pictures of a result in rows, best first."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw, ImageFont, ImageOps
 
     size, gap, head = index.manifest["thumbnail_size"], 10, 40
+    columns = min(columns, len(hits))
     rows = -(-len(hits) // columns)
     sheet = Image.new("RGB", (columns * (size + gap) + gap, head + rows * (size + gap + 20)), "#fdfdfb")
     draw = ImageDraw.Draw(sheet)
@@ -50,9 +51,15 @@ def sheet_png(query: str, hits: Sequence[Hit], index: Index, columns: int = 5) -
     for position, hit in enumerate(hits):
         left = gap + position % columns * (size + gap)
         top = head + position // columns * (size + gap + 20)
-        with Image.open(BytesIO(index.thumbnail(hit.row))) as picture:
+        with Image.open(BytesIO(index.thumbnail(hit.row))) as thumbnail:
+            picture = ImageOps.contain(thumbnail, (size, size), Image.Resampling.BICUBIC)
             sheet.paste(picture, (left + (size - picture.width) // 2, top + (size - picture.height) // 2))
-        draw.text((left, top + size + 3), f"{hit.rank}. {hit.score:.3f}  {hit.id[-18:]}", fill="#555555", font=small)
+        draw.text(
+            (left, top + size + 3),
+            f"{hit.rank}. {hit.score:.3f}  {hit.id.rsplit('/', 1)[-1][-18:]}",
+            fill="#555555",
+            font=small,
+        )
     stream = BytesIO()
     sheet.save(stream, "PNG")
     return stream.getvalue()
