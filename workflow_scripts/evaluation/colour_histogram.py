@@ -11,7 +11,8 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-BINS = 6
+# Of 4, 6 and 8, which were tried on generated scenes, 4 makes the strongest baseline.
+BINS = 4
 _WORD = re.compile(r"\w+")
 
 
