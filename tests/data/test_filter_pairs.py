@@ -74,8 +74,8 @@ def test_captions_of_all_sources_are_merged_cleaned_and_every_removal_is_counted
     }
     assert manifest["count"] + sum(manifest["removed"].values()) == 8 + 3
     assert manifest["sources"] == {
-        "coco_train2017": {"captions": 8, "kept": 1},
-        "conceptual_captions": {"captions": 3, "kept": 1},
+        "coco_train2017": {"captions": 8, "of_pictures_not_asked_for": 0, "kept": 1},
+        "conceptual_captions": {"captions": 3, "of_pictures_not_asked_for": 0, "kept": 1},
     }
     assert manifest["average_tokens"] == 5.0
 
@@ -83,6 +83,14 @@ def test_captions_of_all_sources_are_merged_cleaned_and_every_removal_is_counted
 def test_captions_can_stay_as_they_were_written(tmp_path, coco):
     rows, _ = run(tmp_path, coco, lower_case_without_punctuation=False)
     assert rows[0]["answer"] == "A Red Cat, on a MAT."
+
+
+def test_captions_of_another_split_are_not_counted_as_removed(tmp_path, annotations, image_set):
+    folder = annotations("flickr8k", {"Flickr8k.token.txt": "a.jpg#0\tA dog 's bone .\nb.jpg#0\tA cat .\n"})
+    rows, manifest = run(tmp_path, ["flickr8k_train", folder, image_set("flickr8k_train", ["a"])])
+    assert [(row["image"], row["answer"]) for row in rows] == [("flickr8k_train/a", "a dogs bone")]
+    assert manifest["removed"] == {}
+    assert manifest["sources"]["flickr8k_train"] == {"captions": 2, "of_pictures_not_asked_for": 1, "kept": 1}
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path, coco):

@@ -16,6 +16,7 @@ from workflow_scripts.data.text import (
     [
         ("A Red Cat, left of a TREE.", "a red cat, left of a tree"),
         ("A dog's bone \n", "a dogs bone"),
+        ("the ocean 's surf , it is n't far", "the oceans surf, it isnt far"),
         ("black-and-white photo;of\ta\u00a0boat!!", "black and white photo of a boat"),
         ("one , two ,, three ,", "one, two, three"),
         ("\u201cquoted\u201d \u2014 and $5 + #hash", "quoted and 5 hash"),

@@ -38,12 +38,15 @@ def read_captions(entry: ImageList, folder: Path) -> tuple[list[Caption], Counte
 def filter_captions(
     captions: Sequence[Caption], image_set: ImageSet, settings: FilterSettings, removed: Counter[str]
 ) -> Iterator[dict[str, str]]:
-    """Yield the kept pairs of one image set as rows of the table; counts the others in `removed`."""
+    """Yield the kept pairs of one image set as rows of the table; counts the others in `removed`.
+
+    Captions are those of pictures that were asked for, fetched or not.
+    """
     seen: set[tuple[str, str]] = set()
     for caption_id, image_id, raw in progress(captions, len(captions), f"captions of {image_set.name}"):
         image = image_set.images.get(image_id)
         if image is None:
-            removed["picture could not be fetched" if image_id in image_set.failed else "picture not in the set"] += 1
+            removed["picture could not be fetched"] += 1
             continue
         text = normalise_caption(raw) if settings.lower_case_without_punctuation else collapse_whitespace(raw)
         tokens = count_tokens(text)
@@ -93,9 +96,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         if image_set.name != name:
             raise ValueError(f"{images} holds the image set {image_set.name}, but {name} was asked for.")
         removed.update(not_read)
+        wanted = [caption for caption in captions if caption[1] in image_set.images or caption[1] in image_set.failed]
         before = len(rows)
-        rows.extend(filter_captions(captions, image_set, settings, removed))
-        sources[name] = {"captions": len(captions) + sum(not_read.values()), "kept": len(rows) - before}
+        rows.extend(filter_captions(wanted, image_set, settings, removed))
+        sources[name] = {
+            "captions": len(captions) + sum(not_read.values()),
+            "of_pictures_not_asked_for": len(captions) - len(wanted),
+            "kept": len(rows) - before,
+        }
     if not rows:
         raise ValueError(f"No caption passed the filter: {sorted_counts(removed)}. Check the filter's settings.")
     tokens = sum(count_tokens(row["answer"]) for row in rows)

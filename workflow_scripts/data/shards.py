@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from workflow_scripts.command_line import read_json
 
@@ -107,6 +107,7 @@ def iterate_images(folder: Path) -> Iterator[tuple[str, Image.Image, dict[str, A
 
 
 def _decode(content: bytes, path: Path, image_id: str) -> Image.Image:
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # importing LAVIS sets it, and a cut picture would pass for a whole one
     try:
         return Image.open(io.BytesIO(content)).convert("RGB")
     except OSError as error:

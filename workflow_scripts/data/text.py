@@ -6,6 +6,8 @@ import unicodedata
 _WHITESPACE = re.compile(r"\s+")
 _COMMAS = re.compile(r"\s*,[\s,]*")
 _APOSTROPHES = "'’ʼ`´"
+# Tokenised corpora write "the dog 's bone" and "is n't".
+_TORN_WORD = re.compile(r"\s+(?=(?:['’](?:s|t|re|ve|ll|d|m)|n['’]t)\b)")
 
 
 def collapse_whitespace(text: str) -> str:
@@ -21,7 +23,7 @@ def normalise_caption(text: str) -> str:
     "black and white"). Letters of every script stay.
     """
     kept = []
-    for char in collapse_whitespace(text).lower():
+    for char in _TORN_WORD.sub("", collapse_whitespace(text).lower()):
         if char in _APOSTROPHES:
             continue
         is_mark = unicodedata.category(char)[0] in "PS" and char != ","
