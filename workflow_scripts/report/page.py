@@ -92,7 +92,7 @@ def describe_flow(
         steps.append((sum(one["requested"] for one in asked), "pictures asked for"))
         steps.append((sum(one["count"] for one in asked), "downloaded and sound"))
     if sources:
-        steps.append((sum(one["captions"] for one in sources.values()), "captions of them"))
+        steps.append((sum(one["captions"] for one in sources.values()), "captions"))
     if pairs:
         steps.append((pairs["count"], "image-caption pairs after the filter"))
     trained = [run["samples"] for run in runs if run["stage"] == "pretrain"]
