@@ -34,7 +34,7 @@ def write_run(tmp_path):
         run = {
             "run_id": "0123456789ab",
             "name": "report",
-            "label": stage,
+            "label": "report",
             "stage": stage,
             "settings": {"seed": 7, "batch_size": 8},
             "samples": {"path": "x", "sha256": "f" * 64, "count": 12345},
@@ -46,7 +46,7 @@ def write_run(tmp_path):
             "code_digest": "d" * 12,
             "command": "python -m train <now>",
             "metrics": "metrics.jsonl",
-            "environment": {"python": "3.11.7", "cpu": "a processor", "threads": 2, "packages": {"torch": "2"}},
+            "environment": {"python": "3.11.7", "cpu": "a processor, 2 threads", "packages": {"torch": "2"}},
         }
         (folder / "run.json").write_text(json.dumps(run))
         return folder / "run.json"

@@ -10,7 +10,7 @@ from workflow_scripts.report.expected import (
     read_expected,
     two_decimals,
 )
-from workflow_scripts.report.names import figure_name, split_experiment
+from workflow_scripts.report.names import figure_name, run_name, split_experiment
 
 ROOT = Path(__file__).parents[2]
 
@@ -115,3 +115,8 @@ def test_figures_have_names_and_experiments_are_told_apart():
         "visual_genome.exact_match.after.contained",
         "mlp",
     )
+
+
+def test_a_training_is_called_by_its_stage_and_experiment():
+    assert run_name({"stage": "pretrain", "name": "report"}) == "pretraining"
+    assert run_name({"stage": "finetune_okvqa", "name": "mlp"}) == "finetuning, okvqa (mlp)"

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.command_line import read_json, run_command, write_atomically
 from workflow_scripts.report.collect import read_scores
-from workflow_scripts.report.names import METHODS
+from workflow_scripts.report.names import METHODS, run_name
 
 INK, GREY = "#1c1c1c", "#8a8a86"
 COLOURS = ("#0f4c81", "#c8553d", "#4d7c52", "#8a6d3b", "#6b5b95", "#3a7d86")
@@ -64,10 +64,11 @@ def draw_learning_curves(runs: Sequence[Path]) -> Figure | None:
         _draw_loss(top, metrics)
         rates = [(line["step"], line["lr"]) for line in metrics if line.get("lr") is not None]
         if rates:
-            bottom.plot(*zip(*rates, strict=True), color=COLOURS[1], linewidth=1.2)
+            marker = "o" if len(rates) < 3 else ""
+            bottom.plot(*zip(*rates, strict=True), marker, linestyle="-", color=COLOURS[1], linewidth=1.2)
         bottom.set_xlabel("step")
         bottom.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
-        top.set_title(str(run.get("label") or run["name"]).replace("_", " "), fontsize=10, color=INK)
+        top.set_title(run_name(run), fontsize=10, color=INK)
     axes[0, 0].set_ylabel("loss")
     axes[1, 0].set_ylabel("learning rate")
     return figure
@@ -80,7 +81,8 @@ def _draw_loss(axes: Axes, metrics: Sequence[Mapping[str, Any]]) -> None:
         window = max(1, len(loss) // 25)
         kernel = np.ones(window)
         smooth = np.convolve(loss[:, 1], kernel, "same") / np.convolve(np.ones(len(loss)), kernel, "same")
-        axes.plot(loss[:, 0], smooth, color=COLOURS[0], linewidth=1.5, label="training")
+        marker = "o" if len(loss) < 3 else ""
+        axes.plot(loss[:, 0], smooth, marker, linestyle="-", color=COLOURS[0], linewidth=1.5, label="training")
     validation = [
         (line["step"], line["validation_loss"]) for line in metrics if line.get("validation_loss") is not None
     ]

@@ -1,6 +1,8 @@
 """What figures are called in sentences and tables."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 METHODS = {"blip2": "BLIP-2", "clip": "CLIP", "colour_histogram": "colours only"}
 EXACT_MATCH = {
@@ -16,6 +18,13 @@ _OTHERS = {
     "refcoco.mean_iou": "mean IoU of boxes",
 }
 _EXPERIMENT = re.compile(r"^(?P<start>.+?)@(?P<experiment>[^.]+)(?P<end>.*)$")
+
+
+def run_name(run: Mapping[str, Any]) -> str:
+    """A training in words: its stage and, where it is not the report's system, its experiment."""
+    stage = {"pretrain": "pretraining", "finetune": "finetuning"}.get(run["stage"])
+    stage = stage or run["stage"].replace("finetune_", "finetuning, ").replace("_", " ")
+    return stage if run["name"] == "report" else f"{stage} ({run['name']})"
 
 
 def split_experiment(id: str) -> tuple[str, str | None]:

@@ -20,6 +20,7 @@ from workflow_scripts.report.expected import (
     by_id,
     read_expected,
 )
+from workflow_scripts.report.names import run_name
 from workflow_scripts.report.tables import build_tables
 
 _RUN = re.compile(r"-[0-9a-f]{12}$")
@@ -61,7 +62,7 @@ def describe_runs(paths: Sequence[Path]) -> list[dict[str, Any]]:
         settings = run.get("settings", {})
         runs.append(
             {
-                "name": run.get("label") or run["name"],
+                "name": run_name(run),
                 "run_id": run["run_id"],
                 "stage": run["stage"],
                 "samples": run["samples"]["count"],
