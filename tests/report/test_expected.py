@@ -119,4 +119,5 @@ def test_figures_have_names_and_experiments_are_told_apart():
 
 def test_a_training_is_called_by_its_stage_and_experiment():
     assert run_name({"stage": "pretrain", "name": "report"}) == "pretraining"
+    assert run_name({"stage": "finetune_okvqa", "name": "okvqa"}) == "finetuning, okvqa"
     assert run_name({"stage": "finetune_okvqa", "name": "mlp"}) == "finetuning, okvqa (mlp)"

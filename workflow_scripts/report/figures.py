@@ -65,7 +65,7 @@ def draw_learning_curves(runs: Sequence[Path]) -> Figure | None:
         rates = [(line["step"], line["lr"]) for line in metrics if line.get("lr") is not None]
         if rates:
             marker = "o" if len(rates) < 3 else ""
-            bottom.plot(*zip(*rates, strict=True), marker, linestyle="-", color=COLOURS[1], linewidth=1.2)
+            bottom.plot(*zip(*rates, strict=True), marker=marker, color=COLOURS[1], linewidth=1.2)
         bottom.set_xlabel("step")
         bottom.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
         top.set_title(run_name(run), fontsize=10, color=INK)
@@ -82,7 +82,7 @@ def _draw_loss(axes: Axes, metrics: Sequence[Mapping[str, Any]]) -> None:
         kernel = np.ones(window)
         smooth = np.convolve(loss[:, 1], kernel, "same") / np.convolve(np.ones(len(loss)), kernel, "same")
         marker = "o" if len(loss) < 3 else ""
-        axes.plot(loss[:, 0], smooth, marker, linestyle="-", color=COLOURS[0], linewidth=1.5, label="training")
+        axes.plot(loss[:, 0], smooth, marker=marker, color=COLOURS[0], linewidth=1.5, label="training")
     validation = [
         (line["step"], line["validation_loss"]) for line in metrics if line.get("validation_loss") is not None
     ]

@@ -24,7 +24,7 @@ def run_name(run: Mapping[str, Any]) -> str:
     """A training in words: its stage and, where it is not the report's system, its experiment."""
     stage = {"pretrain": "pretraining", "finetune": "finetuning"}.get(run["stage"])
     stage = stage or run["stage"].replace("finetune_", "finetuning, ").replace("_", " ")
-    return stage if run["name"] == "report" else f"{stage} ({run['name']})"
+    return stage if run["name"] in ("report", run["stage"].removeprefix("finetune_")) else f"{stage} ({run['name']})"
 
 
 def split_experiment(id: str) -> tuple[str, str | None]:
