@@ -8,7 +8,7 @@ rule collect_results:
     output:
         f"{R}/report/results.json",
     params:
-        code=code_digest("workflow_scripts.report.collect_results"),
+        code=code_digest("workflow_scripts.report.collect"),
     log:
         f"{R}/logs/collect_results.log",
     benchmark:
@@ -21,7 +21,7 @@ rule collect_results:
     conda:
         "../envs/environment.yaml"
     shell:
-        "python -m workflow_scripts.report.collect_results --scores {input.scores:q}"
+        "python -m workflow_scripts.report.collect --scores {input.scores:q}"
         " --reported {input.reported:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
@@ -34,7 +34,7 @@ rule render_tables:
     output:
         directory(f"{R}/report/tables"),
     params:
-        code=code_digest("workflow_scripts.report.render_tables"),
+        code=code_digest("workflow_scripts.report.tables"),
     log:
         f"{R}/logs/render_tables.log",
     benchmark:
@@ -47,7 +47,7 @@ rule render_tables:
     conda:
         "../envs/environment.yaml"
     shell:
-        "python -m workflow_scripts.report.render_tables --results {input.results:q} --scores {input.scores:q}"
+        "python -m workflow_scripts.report.tables --results {input.results:q} --scores {input.scores:q}"
         " --reported {input.reported:q} --expected {input.expected:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
@@ -58,7 +58,7 @@ rule render_figures:
     output:
         directory(f"{R}/report/figures"),
     params:
-        code=code_digest("workflow_scripts.report.render_figures"),
+        code=code_digest("workflow_scripts.report.figures"),
     log:
         f"{R}/logs/render_figures.log",
     benchmark:
@@ -71,7 +71,7 @@ rule render_figures:
     conda:
         "../envs/environment.yaml"
     shell:
-        "python -m workflow_scripts.report.render_figures --scores {input.scores:q} --runs {input.runs:q}"
+        "python -m workflow_scripts.report.figures --scores {input.scores:q} --runs {input.runs:q}"
         " --output {output:q} 2>&1 | tee {log:q}"
 
 
@@ -86,7 +86,7 @@ rule choose_examples:
     params:
         title=lambda wildcards: EXAMPLE_TITLES[wildcards.benchmark],
         images=lambda wildcards, input: folders(input.images),
-        code=code_digest("workflow_scripts.report.choose_examples"),
+        code=code_digest("workflow_scripts.report.examples"),
     log:
         f"{R}/logs/choose_examples/{{benchmark}}.log",
     benchmark:
@@ -99,7 +99,7 @@ rule choose_examples:
     conda:
         "../envs/environment.yaml"
     shell:
-        "python -m workflow_scripts.report.choose_examples --title {params.title:q}"
+        "python -m workflow_scripts.report.examples --title {params.title:q}"
         " --predictions {input.predictions:q} --images {params.images:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
@@ -124,7 +124,7 @@ rule render_page:
     params:
         settings=REPORT_SETTINGS,
         times=f"{R}/benchmarks",
-        code=code_digest("workflow_scripts.report.render_page"),
+        code=code_digest("workflow_scripts.report.page"),
     log:
         f"{R}/logs/render_page.log",
     benchmark:
@@ -137,7 +137,7 @@ rule render_page:
     conda:
         "../envs/environment.yaml"
     shell:
-        "python -m workflow_scripts.report.render_page --settings {params.settings:q} --results {input.results:q}"
+        "python -m workflow_scripts.report.page --settings {params.settings:q} --results {input.results:q}"
         " --scores {input.scores:q} --reported {input.reported:q} --expected {input.expected:q}"
         " --figures {input.figures:q} --examples {input.examples:q} --sheet {input.sheet:q} --runs {input.runs:q}"
         " --image-manifests {input.images:q} --pairs {input.pairs:q} --mixes {input.mixes:q}"
@@ -168,7 +168,7 @@ rule import_runs:
         "../envs/environment.yaml"
     shell:
         "python -m workflow_scripts.tracking.import_runs --results {params.results:q}"
-        " --tracking-uri {params.tracking:q} --experiment {params.scale:q} --output {output:q} 2>&1 | tee {log:q}"
+        " --tracking-uri {params.tracking:q} --experiment {params.scale:q} --done {output:q} 2>&1 | tee {log:q}"
 
 
 rule check_expected:

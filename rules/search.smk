@@ -7,7 +7,7 @@ rule build_index:
         features=at(CHAIN.features(SCALE.roles.retrieval), "manifest.json"),
         feature_extractor=at(CHAIN.feature_extractor, "SHA256SUMS"),
     output:
-        at(CHAIN.index, "manifest.json"),
+        at(CHAIN.index, "index.json"),
     params:
         folder=at(CHAIN.index),
         images=lambda wildcards, input: folder(input.images),
@@ -34,7 +34,7 @@ rule build_index:
 
 rule search_sheet:
     input:
-        index=at(CHAIN.index, "manifest.json"),
+        index=at(CHAIN.index, "index.json"),
         feature_extractor=at(CHAIN.feature_extractor, "SHA256SUMS"),
         questions=at(CHAIN.benchmark("coco_retrieval"), "questions.parquet"),
     output:
