@@ -102,6 +102,16 @@ def test_every_way_to_fail_is_counted_and_what_recovers_is_fetched(tmp_path, web
     assert image_set.failed["006"] == "no answer in time"
 
 
+def test_addresses_as_people_write_them_and_files_that_are_too_large(tmp_path, web, serve):
+    (web / "host" / "Überblick 1.jpg").write_bytes(jpeg(picture()))
+    (web / "host" / "large.jpg").write_bytes(jpeg(Image.effect_noise((200, 200), 90), quality=95))
+    write_list(tmp_path / "urls.parquet", {"a": "http://host/Überblick 1.jpg", "b": "http://host/large.jpg"})
+    serve(web)
+    output, manifest = run(tmp_path, maximum_megabytes=0.005)
+    assert list(ImageSet.open(output).images) == ["a"]
+    assert manifest["failures"] == {"file too large": 1}
+
+
 def test_the_gate_names_the_reasons_and_a_later_run_asks_again(tmp_path, web, serve):
     handler = serve(web, {f"host/{number}.jpg": "500" for number in range(11)})
     with pytest.raises(ValueError, match=r"only 1 of 12 pictures came \(8\.3 %.*5xx server error 11"):

@@ -8,7 +8,10 @@ original addresses.
 import os
 import urllib.error
 import urllib.request
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
+
+# Everything that may stand in an address; letters of other scripts and blanks, which people write too, are escaped.
+_SAFE = "%/:=&?~#+!$,;'@()*[]"
 
 
 def rewrite_url(url: str) -> str:
@@ -35,7 +38,7 @@ class MirrorHandler(urllib.request.BaseHandler):
         """Rewrite one request in place; a host under `.invalid` is refused without asking a name server for it."""
         if (urlsplit(request.full_url).hostname or "").endswith(".invalid"):
             raise urllib.error.URLError("Name or service not known")
-        rewritten = rewrite_url(request.full_url)
+        rewritten = rewrite_url(quote(request.full_url, safe=_SAFE))
         if rewritten != request.full_url:
             request.full_url = rewritten
         return request
