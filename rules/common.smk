@@ -1,6 +1,5 @@
 # Helpers that the rules share; no rules here. Nothing here reads data: every SLURM job parses this again.
 import json
-import os
 import re
 import shlex
 import sys
@@ -15,6 +14,7 @@ from workflow_scripts.code_digest import code_digest
 from workflow_scripts.config.settings import load_settings
 from workflow_scripts.evaluations import RETRIEVAL_METHODS, evaluations
 from workflow_scripts.identity import run_id
+from workflow_scripts.job_environment import prepare_job_environment
 from workflow_scripts.sources.registry import load_registry
 
 try:
@@ -24,9 +24,7 @@ try:
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 
-# Commands are run as `python -m workflow_scripts...`, from wherever snakemake --directory put us.
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")]))
-os.environ.setdefault("PYTHONWARNINGS", "ignore")
+prepare_job_environment(Path(workflow.basedir))
 
 SCALE = SETTINGS.values
 R = f"{SETTINGS.results}/{SETTINGS.scale}"
@@ -58,20 +56,14 @@ def folders(paths):
 IMAGES = by_key(CHAIN.images(name) for name in SCALE.roles.image_sets())
 REGISTRY = load_registry()
 ANNOTATIONS = by_key(
-    CHAIN.annotations(entry.data_set)
-    for name in SCALE.roles.image_sets()
-    for entry in REGISTRY.image_set(name).lists
+    CHAIN.annotations(entry.data_set) for name in SCALE.roles.image_sets() for entry in REGISTRY.image_set(name).lists
 )
 FEATURES = by_key(CHAIN.features(name) for name in SCALE.roles.image_sets())
-MIXES = by_key(
-    run.parents["samples"] for chain in CHAINS.values() for run in chain.runs if run.area != "pretrain"
-)
+MIXES = by_key(run.parents["samples"] for chain in CHAINS.values() for run in chain.runs if run.area != "pretrain")
 BENCHMARKS = by_key(CHAIN.benchmark(name) for name in CHAIN.benchmarks)
 # The miniature publishes which of its pictures are held out; real data sets have splits of their own.
 SPLITS = [at(CHAIN.annotations("miniature_extras"), "manifest.json")] if SCALE.world else []
-SPLIT_FILE = (
-    ["--split-file", at(CHAIN.annotations("miniature_extras"), "splits.json")] if SCALE.world else []
-)
+SPLIT_FILE = ["--split-file", at(CHAIN.annotations("miniature_extras"), "splits.json")] if SCALE.world else []
 RUNS = {run.path: run for chain in CHAINS.values() for run in chain.runs}
 BY_PATH = {evaluation.path: evaluation for evaluation in EVALUATIONS}
 CHAIN_OF_RUN = {run.path: chain for chain in CHAINS.values() for run in chain.runs}
@@ -215,9 +207,7 @@ def one_of(products, packed):
 
 # What the report shows. An evaluation's scores.json, in the order of the stages; retrieval first, as in Table 1.
 SCORES = [
-    f"{R}/evaluation/{benchmark}/{method}-{RETRIEVAL_ID}/scores.json"
-    for benchmark in RETRIEVAL
-    for method in METHODS
+    f"{R}/evaluation/{benchmark}/{method}-{RETRIEVAL_ID}/scores.json" for benchmark in RETRIEVAL for method in METHODS
 ] + [at(evaluation.product, "scores.json") for evaluation in EVALUATIONS]
 RUN_FILES = [f"{R}/{path}/run.json" for path in RUNS]
 EXPECTED = f"expected/{SETTINGS.scale}.yaml"
@@ -240,6 +230,5 @@ REPORT_SETTINGS = json.dumps(
         "scale": SETTINGS.scale,
         "figures_are_meaningful": SCALE.figures_are_meaningful,
         "about": SCALE.description,
-        "queries": SCALE.queries,
     }
 )

@@ -11,22 +11,22 @@ rule filter_pairs:
     output:
         samples=at(CHAIN.pairs, "samples.parquet"),
         manifest=at(CHAIN.pairs, "manifest.json"),
-    params:
-        sources=lambda wildcards, input: sources_of(SCALE.roles.pretraining, input.sources),
-        settings=settings_json(SCALE.filter),
-        folder=at(CHAIN.pairs),
-        code=code_digest("workflow_scripts.data.filter_pairs"),
     log:
         f"{R}/logs/filter_pairs.log",
     benchmark:
         f"{R}/benchmarks/filter_pairs.tsv"
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        sources=lambda wildcards, input: sources_of(SCALE.roles.pretraining, input.sources),
+        settings=settings_json(SCALE.filter),
+        folder=lambda wildcards, output: folder(output[0]),
+        code=code_digest("workflow_scripts.data.filter_pairs"),
     shell:
         "python -m workflow_scripts.data.filter_pairs {params.sources:q} --settings {params.settings:q}"
         " --output {params.folder:q} 2>&1 | tee {log:q}"
@@ -43,27 +43,25 @@ rule build_mix:
     output:
         samples=f"{R}/data/{{mix}}/samples.parquet",
         manifest=f"{R}/data/{{mix}}/manifest.json",
-    params:
-        sources=lambda wildcards, input: sources_of(
-            [data_set for data_set, _ in mix_sources(wildcards)], input.sources
-        ),
-        splits=SPLIT_FILE,
-        settings=lambda wildcards: settings_json(MIXES[wildcards.mix].settings),
-        folder=f"{R}/data/{{mix}}",
-        code=code_digest("workflow_scripts.data.build_mix"),
     log:
         f"{R}/logs/build_mix/{{mix}}.log",
     benchmark:
         f"{R}/benchmarks/build_mix/{{mix}}.tsv"
     wildcard_constraints:
         mix="[a-z_]+_mix-[0-9a-f]+",
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        sources=lambda wildcards, input: sources_of([data_set for data_set, _ in mix_sources(wildcards)], input.sources),
+        splits=SPLIT_FILE,
+        settings=lambda wildcards: settings_json(MIXES[wildcards.mix].settings),
+        folder=lambda wildcards, output: folder(output[0]),
+        code=code_digest("workflow_scripts.data.build_mix"),
     shell:
         "python -m workflow_scripts.data.build_mix {params.sources:q} {params.splits:q}"
         " --settings {params.settings:q} --output {params.folder:q} 2>&1 | tee {log:q}"
@@ -77,6 +75,17 @@ rule build_benchmark:
     output:
         questions=f"{R}/questions/{{asked}}/questions.parquet",
         manifest=f"{R}/questions/{{asked}}/manifest.json",
+    log:
+        f"{R}/logs/build_benchmark/{{asked}}.log",
+    benchmark:
+        f"{R}/benchmarks/build_benchmark/{{asked}}.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+        gpu=0,
     params:
         name=lambda wildcards: BENCHMARKS[wildcards.asked].name,
         image_set=lambda wildcards: benchmark_images(wildcards).name,
@@ -85,19 +94,8 @@ rule build_benchmark:
         splits=SPLIT_FILE,
         split=SCALE.evaluation_split,
         settings=lambda wildcards: settings_json(BENCHMARKS[wildcards.asked].settings),
-        folder=f"{R}/questions/{{asked}}",
+        folder=lambda wildcards, output: folder(output[0]),
         code=code_digest("workflow_scripts.data.build_benchmark"),
-    log:
-        f"{R}/logs/build_benchmark/{{asked}}.log",
-    benchmark:
-        f"{R}/benchmarks/build_benchmark/{{asked}}.tsv"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
-        gpu=0,
-    conda:
-        "../envs/environment.yaml"
     shell:
         "python -m workflow_scripts.data.build_benchmark --benchmark {params.name:q}"
         " --image-set {params.image_set:q} --annotations {params.annotations:q} --images {params.images:q}"

@@ -4,19 +4,11 @@
 rule predict:
     input:
         questions=lambda wildcards: at(evaluation_of(wildcards).benchmark, "questions.parquet"),
-        features=lambda wildcards: at(
-            CHAIN.features(CHAIN.benchmark_image_set(wildcards.benchmark)), "manifest.json"
-        ),
+        features=lambda wildcards: at(CHAIN.features(CHAIN.benchmark_image_set(wildcards.benchmark)), "manifest.json"),
         language_model=lambda wildcards: at(evaluation_of(wildcards).run.parents["language_model"], "SHA256SUMS"),
         adaptor=lambda wildcards: at(evaluation_of(wildcards).run, "adaptor.safetensors"),
     output:
         f"{R}/evaluation/{{benchmark}}/{{evaluation}}/predictions.jsonl",
-    params:
-        features=lambda wildcards, input: folder(input.features),
-        language_model=lambda wildcards, input: folder(input.language_model),
-        settings=settings_json(SCALE.predict),
-        shuffle=lambda wildcards: ["--shuffle-images"] if evaluation_of(wildcards).shuffle_images else [],
-        code=code_digest("workflow_scripts.evaluation.predict"),
     log:
         f"{R}/logs/predict/{{benchmark}}/{{evaluation}}.log",
     benchmark:
@@ -24,13 +16,19 @@ rule predict:
     wildcard_constraints:
         benchmark="visual_genome|okvqa|refcoco",
         evaluation="(?!question_only-).+",
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=240,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        features=lambda wildcards, input: folder(input.features),
+        language_model=lambda wildcards, input: folder(input.language_model),
+        settings=settings_json(SCALE.predict),
+        shuffle=lambda wildcards: ["--shuffle-images"] if evaluation_of(wildcards).shuffle_images else [],
+        code=code_digest("workflow_scripts.evaluation.predict"),
     shell:
         "python -m workflow_scripts.evaluation.predict --questions {input.questions:q}"
         " --features {params.features:q} --language-model {params.language_model:q} --adaptor {input.adaptor:q}"
@@ -45,21 +43,21 @@ rule guess_question_only:
         ),
     output:
         f"{R}/evaluation/visual_genome/{{evaluation}}/predictions.jsonl",
-    params:
-        code=code_digest("workflow_scripts.evaluation.guess_question_only"),
     log:
         f"{R}/logs/guess_question_only/{{evaluation}}.log",
     benchmark:
         f"{R}/benchmarks/guess_question_only/{{evaluation}}.tsv"
     wildcard_constraints:
         evaluation="question_only-.+",
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        code=code_digest("workflow_scripts.evaluation.guess_question_only"),
     shell:
         "python -m workflow_scripts.evaluation.guess_question_only --mix {input.mix:q}"
         " --questions {input.questions:q} --output {output:q} 2>&1 | tee {log:q}"
@@ -71,21 +69,21 @@ rule score_exact_match:
         run=lambda wildcards: evaluated_run("visual_genome", wildcards.evaluation),
     output:
         f"{R}/evaluation/visual_genome/{{evaluation}}/scores.json",
-    params:
-        id=lambda wildcards: BY_PATH[f"evaluation/visual_genome/{wildcards.evaluation}"].figure,
-        run=lambda wildcards, input: ["--run", input.run] if input.run else [],
-        code=code_digest("workflow_scripts.evaluation.score_exact_match"),
     log:
         f"{R}/logs/score_exact_match/{{evaluation}}.log",
     benchmark:
         f"{R}/benchmarks/score_exact_match/{{evaluation}}.tsv"
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        id=lambda wildcards: BY_PATH[f"evaluation/visual_genome/{wildcards.evaluation}"].figure,
+        run=lambda wildcards, input: ["--run", input.run] if input.run else [],
+        code=code_digest("workflow_scripts.evaluation.score_exact_match"),
     shell:
         "python -m workflow_scripts.evaluation.score_exact_match --predictions {input.predictions:q}"
         " --id {params.id:q} {params.run:q} --output {output:q} 2>&1 | tee {log:q}"
@@ -97,20 +95,20 @@ rule score_vqa:
         run=lambda wildcards: evaluated_run("okvqa", wildcards.evaluation),
     output:
         f"{R}/evaluation/okvqa/{{evaluation}}/scores.json",
-    params:
-        id=lambda wildcards: BY_PATH[f"evaluation/okvqa/{wildcards.evaluation}"].figure,
-        code=code_digest("workflow_scripts.evaluation.score_vqa"),
     log:
         f"{R}/logs/score_vqa/{{evaluation}}.log",
     benchmark:
         f"{R}/benchmarks/score_vqa/{{evaluation}}.tsv"
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        id=lambda wildcards: BY_PATH[f"evaluation/okvqa/{wildcards.evaluation}"].figure,
+        code=code_digest("workflow_scripts.evaluation.score_vqa"),
     shell:
         "python -m workflow_scripts.evaluation.score_vqa --predictions {input.predictions:q}"
         " --id {params.id:q} --run {input.run:q} --output {output:q} 2>&1 | tee {log:q}"
@@ -123,20 +121,20 @@ rule score_rec:
         run=lambda wildcards: evaluated_run("refcoco", wildcards.evaluation),
     output:
         f"{R}/evaluation/refcoco/{{evaluation}}/scores.json",
-    params:
-        id=lambda wildcards: BY_PATH[f"evaluation/refcoco/{wildcards.evaluation}"].figure,
-        code=code_digest("workflow_scripts.evaluation.score_rec"),
     log:
         f"{R}/logs/score_rec/{{evaluation}}.log",
     benchmark:
         f"{R}/benchmarks/score_rec/{{evaluation}}.tsv"
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        id=lambda wildcards: BY_PATH[f"evaluation/refcoco/{wildcards.evaluation}"].figure,
+        code=code_digest("workflow_scripts.evaluation.score_rec"),
     shell:
         "python -m workflow_scripts.evaluation.score_rec --predictions {input.predictions:q}"
         " --questions {input.questions:q} --id {params.id:q} --run {input.run:q} --output {output:q} 2>&1 | tee {log:q}"
@@ -149,9 +147,6 @@ rule rank_images:
     output:
         similarity=f"{R}/evaluation/{{benchmark}}/{{method}}-{RETRIEVAL_ID}/similarity.npy",
         captions=f"{R}/evaluation/{{benchmark}}/{{method}}-{RETRIEVAL_ID}/captions.json",
-    params:
-        options=retrieval_options,
-        code=code_digest("workflow_scripts.evaluation.rank_images"),
     log:
         f"{R}/logs/rank_images/{{benchmark}}-{{method}}.log",
     benchmark:
@@ -159,13 +154,16 @@ rule rank_images:
     wildcard_constraints:
         benchmark="coco_retrieval|colour_matched",
         method="blip2|clip|colour_histogram",
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        options=retrieval_options,
+        code=code_digest("workflow_scripts.evaluation.rank_images"),
     shell:
         "python -m workflow_scripts.evaluation.rank_images --method {wildcards.method}"
         " --benchmark {input.questions:q} {params.options:q} --output-similarity {output.similarity:q}"
@@ -178,9 +176,6 @@ rule score_retrieval:
         captions=f"{R}/evaluation/{{benchmark}}/{{method}}-{RETRIEVAL_ID}/captions.json",
     output:
         f"{R}/evaluation/{{benchmark}}/{{method}}-{RETRIEVAL_ID}/scores.json",
-    params:
-        id=lambda wildcards: f"coco_retrieval.{wildcards.method}",
-        code=code_digest("workflow_scripts.evaluation.score_retrieval"),
     log:
         f"{R}/logs/score_retrieval/{{benchmark}}-{{method}}.log",
     benchmark:
@@ -188,13 +183,16 @@ rule score_retrieval:
     wildcard_constraints:
         benchmark="coco_retrieval|colour_matched",
         method="blip2|clip|colour_histogram",
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        id=lambda wildcards: f"coco_retrieval.{wildcards.method}",
+        code=code_digest("workflow_scripts.evaluation.score_retrieval"),
     shell:
         "python -m workflow_scripts.evaluation.score_retrieval --similarity {input.similarity:q}"
         " --captions {input.captions:q} --id {params.id:q} --output {output:q} 2>&1 | tee {log:q}"

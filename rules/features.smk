@@ -7,23 +7,23 @@ rule extract_features:
         feature_extractor=at(CHAIN.feature_extractor, "SHA256SUMS"),
     output:
         f"{R}/features/{{features}}/manifest.json",
-    params:
-        folder=f"{R}/features/{{features}}",
-        images=lambda wildcards, input: folder(input.images),
-        feature_extractor=lambda wildcards, input: folder(input.feature_extractor),
-        batch_size=SCALE.index.batch_size,
-        code=code_digest("workflow_scripts.features.extract_features"),
     log:
         f"{R}/logs/extract_features/{{features}}.log",
     benchmark:
         f"{R}/benchmarks/extract_features/{{features}}.tsv"
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=120,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        folder=lambda wildcards, output: folder(output[0]),
+        images=lambda wildcards, input: folder(input.images),
+        feature_extractor=lambda wildcards, input: folder(input.feature_extractor),
+        batch_size=SCALE.index.batch_size,
+        code=code_digest("workflow_scripts.features.extract_features"),
     shell:
         "python -m workflow_scripts.features.extract_features --images {params.images:q}"
         " --feature-extractor {params.feature_extractor:q} --output {params.folder:q}"

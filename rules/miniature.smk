@@ -5,21 +5,21 @@ if SCALE.world:
     rule publish:
         output:
             at(CHAIN.world, "published.json"),
-        params:
-            folder=at(CHAIN.world),
-            settings=settings_json(SCALE.world),
-            code=code_digest("workflow_scripts.miniature.publish"),
         log:
             f"{R}/logs/publish.log",
         benchmark:
             f"{R}/benchmarks/publish.tsv"
+        conda:
+            "../envs/environment.yaml"
         threads: 1
         resources:
             mem_mb=1500,
             runtime=30,
             gpu=0,
-        conda:
-            "../envs/environment.yaml"
+        params:
+            folder=lambda wildcards, output: folder(output[0]),
+            settings=settings_json(SCALE.world),
+            code=code_digest("workflow_scripts.miniature.publish"),
         shell:
             "python -m workflow_scripts.miniature.publish --settings {params.settings:q}"
             " --output {params.folder:q} 2>&1 | tee {log:q}"
@@ -27,21 +27,21 @@ if SCALE.world:
     rule write_vision_corpus:
         output:
             at(CHAIN.corpus("vision"), "manifest.json"),
-        params:
-            folder=at(CHAIN.corpus("vision")),
-            settings=settings_json(SCALE.world),
-            code=code_digest("workflow_scripts.miniature.corpus"),
         log:
             f"{R}/logs/write_vision_corpus.log",
         benchmark:
             f"{R}/benchmarks/write_vision_corpus.tsv"
+        conda:
+            "../envs/environment.yaml"
         threads: 1
         resources:
             mem_mb=1500,
             runtime=30,
             gpu=0,
-        conda:
-            "../envs/environment.yaml"
+        params:
+            folder=lambda wildcards, output: folder(output[0]),
+            settings=settings_json(SCALE.world),
+            code=code_digest("workflow_scripts.miniature.corpus"),
         shell:
             "python -m workflow_scripts.miniature.corpus --settings {params.settings:q}"
             " --output {params.folder:q} 2>&1 | tee {log:q}"
@@ -49,21 +49,21 @@ if SCALE.world:
     rule write_text_corpus:
         output:
             at(CHAIN.corpus("text"), "manifest.json"),
-        params:
-            folder=at(CHAIN.corpus("text")),
-            settings=settings_json(SCALE.world),
-            code=code_digest("workflow_scripts.miniature.text_corpus"),
         log:
             f"{R}/logs/write_text_corpus.log",
         benchmark:
             f"{R}/benchmarks/write_text_corpus.tsv"
+        conda:
+            "../envs/environment.yaml"
         threads: 1
         resources:
             mem_mb=1500,
             runtime=30,
             gpu=0,
-        conda:
-            "../envs/environment.yaml"
+        params:
+            folder=lambda wildcards, output: folder(output[0]),
+            settings=settings_json(SCALE.world),
+            code=code_digest("workflow_scripts.miniature.text_corpus"),
         shell:
             "python -m workflow_scripts.miniature.text_corpus --settings {params.settings:q}"
             " --output {params.folder:q} 2>&1 | tee {log:q}"

@@ -8,22 +8,22 @@ if not SCALE.world:
             images=[at(CHAIN.images(name), "manifest.json") for name in SCALE.roles.pretraining],
         output:
             at(CHAIN.corpus("vision"), "manifest.json"),
-        params:
-            folder=at(CHAIN.corpus("vision")),
-            images=lambda wildcards, input: folders(input.images),
-            image_size=SCALE.feature_extractor.geometry.image_size,
-            code=code_digest("workflow_scripts.small_models.write_vision_corpus"),
         log:
             f"{R}/logs/write_vision_corpus.log",
         benchmark:
             f"{R}/benchmarks/write_vision_corpus.tsv"
+        conda:
+            "../envs/environment.yaml"
         threads: 1
         resources:
             mem_mb=2000,
             runtime=60,
             gpu=0,
-        conda:
-            "../envs/environment.yaml"
+        params:
+            folder=lambda wildcards, output: folder(output[0]),
+            images=lambda wildcards, input: folders(input.images),
+            image_size=SCALE.feature_extractor.geometry.image_size,
+            code=code_digest("workflow_scripts.small_models.write_vision_corpus"),
         shell:
             "python -m workflow_scripts.small_models.write_vision_corpus --pairs {input.pairs:q}"
             " --images {params.images:q} --image-size {params.image_size}"
@@ -34,21 +34,21 @@ if not SCALE.world:
             at(CHAIN.pairs, "samples.parquet"),
         output:
             at(CHAIN.corpus("text"), "manifest.json"),
-        params:
-            folder=at(CHAIN.corpus("text")),
-            seed=SCALE.language_model.seed,
-            code=code_digest("workflow_scripts.small_models.write_text_corpus"),
         log:
             f"{R}/logs/write_text_corpus.log",
         benchmark:
             f"{R}/benchmarks/write_text_corpus.tsv"
+        conda:
+            "../envs/environment.yaml"
         threads: 1
         resources:
             mem_mb=2000,
             runtime=30,
             gpu=0,
-        conda:
-            "../envs/environment.yaml"
+        params:
+            folder=lambda wildcards, output: folder(output[0]),
+            seed=SCALE.language_model.seed,
+            code=code_digest("workflow_scripts.small_models.write_text_corpus"),
         shell:
             "python -m workflow_scripts.small_models.write_text_corpus --pairs {input:q}"
             " --seed {params.seed} --output {params.folder:q} 2>&1 | tee {log:q}"
@@ -59,22 +59,22 @@ rule train_feature_extractor:
         at(CHAIN.corpus("vision"), "manifest.json"),
     output:
         at(CHAIN.feature_extractor, "SHA256SUMS"),
-    params:
-        corpus=at(CHAIN.corpus("vision")),
-        folder=at(CHAIN.feature_extractor),
-        settings=settings_json(SCALE.feature_extractor),
-        code=code_digest("workflow_scripts.small_models.train_feature_extractor"),
     log:
         f"{R}/logs/train_feature_extractor.log",
     benchmark:
         f"{R}/benchmarks/train_feature_extractor.tsv"
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=2500,
         runtime=120,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        corpus=lambda wildcards, input: folder(input[0]),
+        folder=lambda wildcards, output: folder(output[0]),
+        settings=settings_json(SCALE.feature_extractor),
+        code=code_digest("workflow_scripts.small_models.train_feature_extractor"),
     shell:
         "python -m workflow_scripts.small_models.train_feature_extractor --corpus {params.corpus:q}"
         " --settings {params.settings:q} --output {params.folder:q} 2>&1 | tee {log:q}"
@@ -85,22 +85,22 @@ rule train_language_model:
         at(CHAIN.corpus("text"), "manifest.json"),
     output:
         at(CHAIN.language_model, "SHA256SUMS"),
-    params:
-        corpus=at(CHAIN.corpus("text")),
-        folder=at(CHAIN.language_model),
-        settings=settings_json(SCALE.language_model),
-        code=code_digest("workflow_scripts.small_models.train_language_model"),
     log:
         f"{R}/logs/train_language_model.log",
     benchmark:
         f"{R}/benchmarks/train_language_model.tsv"
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=2500,
         runtime=120,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        corpus=lambda wildcards, input: folder(input[0]),
+        folder=lambda wildcards, output: folder(output[0]),
+        settings=settings_json(SCALE.language_model),
+        code=code_digest("workflow_scripts.small_models.train_language_model"),
     shell:
         "python -m workflow_scripts.small_models.train_language_model --corpus {params.corpus:q}"
         " --settings {params.settings:q} --output {params.folder:q} 2>&1 | tee {log:q}"
@@ -113,22 +113,22 @@ if CHAIN.clip:
             at(CHAIN.corpus("vision"), "manifest.json"),
         output:
             at(CHAIN.clip, "SHA256SUMS"),
-        params:
-            corpus=at(CHAIN.corpus("vision")),
-            folder=at(CHAIN.clip),
-            settings=settings_json(SCALE.clip),
-            code=code_digest("workflow_scripts.small_models.train_clip"),
         log:
             f"{R}/logs/train_clip.log",
         benchmark:
             f"{R}/benchmarks/train_clip.tsv"
+        conda:
+            "../envs/environment.yaml"
         threads: 1
         resources:
             mem_mb=2500,
             runtime=120,
             gpu=0,
-        conda:
-            "../envs/environment.yaml"
+        params:
+            corpus=lambda wildcards, input: folder(input[0]),
+            folder=lambda wildcards, output: folder(output[0]),
+            settings=settings_json(SCALE.clip),
+            code=code_digest("workflow_scripts.small_models.train_clip"),
         shell:
             "python -m workflow_scripts.small_models.train_clip --corpus {params.corpus:q}"
             " --settings {params.settings:q} --output {params.folder:q} 2>&1 | tee {log:q}"

@@ -7,19 +7,19 @@ rule collect_results:
         reported="expected/report.yaml",
     output:
         f"{R}/report/results.json",
-    params:
-        code=code_digest("workflow_scripts.report.collect"),
     log:
         f"{R}/logs/collect_results.log",
     benchmark:
         f"{R}/benchmarks/collect_results.tsv"
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        code=code_digest("workflow_scripts.report.collect"),
     shell:
         "python -m workflow_scripts.report.collect --scores {input.scores:q}"
         " --reported {input.reported:q} --output {output:q} 2>&1 | tee {log:q}"
@@ -33,19 +33,19 @@ rule render_tables:
         expected=EXPECTED,
     output:
         directory(f"{R}/report/tables"),
-    params:
-        code=code_digest("workflow_scripts.report.tables"),
     log:
         f"{R}/logs/render_tables.log",
     benchmark:
         f"{R}/benchmarks/render_tables.tsv"
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        code=code_digest("workflow_scripts.report.tables"),
     shell:
         "python -m workflow_scripts.report.tables --results {input.results:q} --scores {input.scores:q}"
         " --reported {input.reported:q} --expected {input.expected:q} --output {output:q} 2>&1 | tee {log:q}"
@@ -57,19 +57,19 @@ rule render_figures:
         runs=RUN_FILES,
     output:
         directory(f"{R}/report/figures"),
-    params:
-        code=code_digest("workflow_scripts.report.figures"),
     log:
         f"{R}/logs/render_figures.log",
     benchmark:
         f"{R}/benchmarks/render_figures.tsv"
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        code=code_digest("workflow_scripts.report.figures"),
     shell:
         "python -m workflow_scripts.report.figures --scores {input.scores:q} --runs {input.runs:q}"
         " --output {output:q} 2>&1 | tee {log:q}"
@@ -83,21 +83,21 @@ rule choose_examples:
         ],
     output:
         f"{R}/report/examples/{{benchmark}}.json",
-    params:
-        title=lambda wildcards: EXAMPLE_TITLES[wildcards.benchmark],
-        images=lambda wildcards, input: folders(input.images),
-        code=code_digest("workflow_scripts.report.examples"),
     log:
         f"{R}/logs/choose_examples/{{benchmark}}.log",
     benchmark:
         f"{R}/benchmarks/choose_examples/{{benchmark}}.tsv"
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        title=lambda wildcards: EXAMPLE_TITLES[wildcards.benchmark],
+        images=lambda wildcards, input: folders(input.images),
+        code=code_digest("workflow_scripts.report.examples"),
     shell:
         "python -m workflow_scripts.report.examples --title {params.title:q}"
         " --predictions {input.predictions:q} --images {params.images:q} --output {output:q} 2>&1 | tee {log:q}"
@@ -121,21 +121,21 @@ rule render_page:
         templates=TEMPLATES,
     output:
         REPORT,
-    params:
-        settings=REPORT_SETTINGS,
-        times=f"{R}/benchmarks",
-        code=code_digest("workflow_scripts.report.page"),
     log:
         f"{R}/logs/render_page.log",
     benchmark:
         f"{R}/benchmarks/render_page.tsv"
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        settings=REPORT_SETTINGS,
+        times=f"{R}/benchmarks",
+        code=code_digest("workflow_scripts.report.page"),
     shell:
         "python -m workflow_scripts.report.page --settings {params.settings:q} --results {input.results:q}"
         " --scores {input.scores:q} --reported {input.reported:q} --expected {input.expected:q}"
@@ -150,22 +150,22 @@ rule import_runs:
         runs=RUN_FILES,
     output:
         f"{R}/report/mlflow_runs.json",
-    params:
-        results=R,
-        tracking=TRACKING_URI,
-        scale=SETTINGS.scale,
-        code=code_digest("workflow_scripts.tracking.import_runs"),
     log:
         f"{R}/logs/import_runs.log",
     benchmark:
         f"{R}/benchmarks/import_runs.tsv"
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=1500,
         runtime=20,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        results=lambda wildcards, output: folder(folder(output[0])),
+        tracking=TRACKING_URI,
+        scale=SETTINGS.scale,
+        code=code_digest("workflow_scripts.tracking.import_runs"),
     shell:
         "python -m workflow_scripts.tracking.import_runs --results {params.results:q}"
         " --tracking-uri {params.tracking:q} --experiment {params.scale:q} --done {output:q} 2>&1 | tee {log:q}"
@@ -178,19 +178,19 @@ rule check_expected:
         expected=EXPECTED,
     output:
         f"{R}/report/checked.txt",
-    params:
-        code=code_digest("workflow_scripts.report.check_expected"),
     log:
         f"{R}/logs/check_expected.log",
     benchmark:
         f"{R}/benchmarks/check_expected.tsv"
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        code=code_digest("workflow_scripts.report.check_expected"),
     shell:
         "python -m workflow_scripts.report.check_expected --results {input.results:q} --scores {input.scores:q}"
         " --expected {input.expected:q} 2>&1 | tee {log:q} {output:q}"

@@ -8,24 +8,24 @@ rule build_index:
         feature_extractor=at(CHAIN.feature_extractor, "SHA256SUMS"),
     output:
         at(CHAIN.index, "index.json"),
-    params:
-        folder=at(CHAIN.index),
-        images=lambda wildcards, input: folder(input.images),
-        features=lambda wildcards, input: folder(input.features),
-        feature_extractor=lambda wildcards, input: folder(input.feature_extractor),
-        settings=settings_json(SCALE.index),
-        code=code_digest("workflow_scripts.search.build"),
     log:
         f"{R}/logs/build_index.log",
     benchmark:
         f"{R}/benchmarks/build_index.tsv"
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        folder=lambda wildcards, output: folder(output[0]),
+        images=lambda wildcards, input: folder(input.images),
+        features=lambda wildcards, input: folder(input.features),
+        feature_extractor=lambda wildcards, input: folder(input.feature_extractor),
+        settings=settings_json(SCALE.index),
+        code=code_digest("workflow_scripts.search.build"),
     shell:
         "python -m workflow_scripts.search.build --images {params.images:q} --features {params.features:q}"
         " --feature-extractor {params.feature_extractor:q} --settings {params.settings:q}"
@@ -39,22 +39,22 @@ rule search_sheet:
         questions=at(CHAIN.benchmark("coco_retrieval"), "questions.parquet"),
     output:
         f"{R}/report/sheet.json",
-    params:
-        index=lambda wildcards, input: folder(input.index),
-        feature_extractor=lambda wildcards, input: folder(input.feature_extractor),
-        queries=SCALE.queries,
-        code=code_digest("workflow_scripts.search.sheet"),
     log:
         f"{R}/logs/search_sheet.log",
     benchmark:
         f"{R}/benchmarks/search_sheet.tsv"
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        index=lambda wildcards, input: folder(input.index),
+        feature_extractor=lambda wildcards, input: folder(input.feature_extractor),
+        queries=SCALE.queries,
+        code=code_digest("workflow_scripts.search.sheet"),
     shell:
         "python -m workflow_scripts.search.sheet --index {params.index:q}"
         " --feature-extractor {params.feature_extractor:q} --queries {params.queries:q}"

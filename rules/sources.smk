@@ -6,23 +6,24 @@ rule fetch_files:
         WEB_READY,
     output:
         f"{R}/annotations/{{annotations}}/manifest.json",
-    params:
-        web=WEB,
-        source=lambda wildcards: ANNOTATIONS[wildcards.annotations].name,
-        folder=f"{R}/annotations/{{annotations}}",
-        checksums=CHECKSUMS,
-        code=code_digest("workflow_scripts.sources.fetch_files"),
     log:
         f"{R}/logs/fetch_files/{{annotations}}.log",
     benchmark:
         f"{R}/benchmarks/fetch_files/{{annotations}}.tsv"
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=240,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        web=WEB,
+        source=lambda wildcards: ANNOTATIONS[wildcards.annotations].name,
+        folder=lambda wildcards, output: folder(output[0]),
+        checksums=CHECKSUMS,
+        row=lambda wildcards: REGISTRY.source(ANNOTATIONS[wildcards.annotations].name).model_dump_json(),
+        code=code_digest("workflow_scripts.sources.fetch_files"),
     shell:
         "{params.web} python -m workflow_scripts.sources.fetch_files --source {params.source:q}"
         " {params.checksums:q} --output {params.folder:q} 2>&1 | tee {log:q}"
@@ -33,22 +34,23 @@ rule list_image_urls:
         lambda wildcards: [at(CHAIN.annotations(name), "manifest.json") for name in listed_by(wildcards)],
     output:
         f"{R}/urls/{{images}}.parquet",
-    params:
-        image_set=lambda wildcards: IMAGES[wildcards.images].name,
-        annotations=lambda wildcards, input: folders(input),
-        maximum=lambda wildcards: maximum_images(wildcards),
-        code=code_digest("workflow_scripts.data.list_image_urls"),
     log:
         f"{R}/logs/list_image_urls/{{images}}.log",
     benchmark:
         f"{R}/benchmarks/list_image_urls/{{images}}.tsv"
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        image_set=lambda wildcards: IMAGES[wildcards.images].name,
+        annotations=lambda wildcards, input: folders(input),
+        maximum=lambda wildcards: maximum_images(wildcards),
+        row=lambda wildcards: REGISTRY.image_set(IMAGES[wildcards.images].name).model_dump_json(),
+        code=code_digest("workflow_scripts.data.list_image_urls"),
     shell:
         "python -m workflow_scripts.data.list_image_urls --image-set {params.image_set:q}"
         " --annotations {params.annotations:q} {params.maximum} --output {output:q} 2>&1 | tee {log:q}"
@@ -60,25 +62,25 @@ rule download_images:
         web=WEB_READY,
     output:
         f"{R}/images/{{images}}/manifest.json",
-    params:
-        web=WEB,
-        image_set=lambda wildcards: IMAGES[wildcards.images].name,
-        folder=f"{R}/images/{{images}}",
-        settings=settings_json(SCALE.download),
-        code=code_digest("workflow_scripts.sources.download_images"),
     log:
         f"{R}/logs/download_images/{{images}}.log",
     benchmark:
         f"{R}/benchmarks/download_images/{{images}}.tsv"
     wildcard_constraints:
         images=one_of(IMAGES, packed=False),
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=1440,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        web=WEB,
+        image_set=lambda wildcards: IMAGES[wildcards.images].name,
+        folder=lambda wildcards, output: folder(output[0]),
+        settings=settings_json(SCALE.download),
+        code=code_digest("workflow_scripts.sources.download_images"),
     shell:
         "{params.web} python -m workflow_scripts.sources.download_images --url-list {input.urls:q}"
         " --image-set {params.image_set:q} --settings {params.settings:q}"
@@ -90,25 +92,25 @@ rule pack_images:
         lambda wildcards: [at(CHAIN.annotations(name), "manifest.json") for name in listed_by(wildcards)],
     output:
         f"{R}/images/{{images}}/manifest.json",
-    params:
-        pictures=lambda wildcards, input: folder(input[0]),
-        image_set=lambda wildcards: IMAGES[wildcards.images].name,
-        folder=f"{R}/images/{{images}}",
-        settings=settings_json(SCALE.download),
-        code=code_digest("workflow_scripts.sources.pack_images"),
     log:
         f"{R}/logs/pack_images/{{images}}.log",
     benchmark:
         f"{R}/benchmarks/pack_images/{{images}}.tsv"
     wildcard_constraints:
         images=one_of(IMAGES, packed=True),
+    conda:
+        "../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=120,
         gpu=0,
-    conda:
-        "../envs/environment.yaml"
+    params:
+        pictures=lambda wildcards, input: folder(input[0]),
+        image_set=lambda wildcards: IMAGES[wildcards.images].name,
+        folder=lambda wildcards, output: folder(output[0]),
+        settings=settings_json(SCALE.download),
+        code=code_digest("workflow_scripts.sources.pack_images"),
     shell:
         "python -m workflow_scripts.sources.pack_images --pictures {params.pictures:q}"
         " --image-set {params.image_set:q} --settings {params.settings:q}"

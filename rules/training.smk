@@ -11,8 +11,22 @@ rule train_adaptor:
     output:
         adaptor=f"{R}/{{stage}}/{{run}}/adaptor.safetensors",
         run=f"{R}/{{stage}}/{{run}}/run.json",
+    log:
+        f"{R}/logs/train_adaptor/{{stage}}/{{run}}.log",
+    benchmark:
+        f"{R}/benchmarks/train_adaptor/{{stage}}/{{run}}.tsv"
+    wildcard_constraints:
+        stage="pretrain|finetune|finetune_okvqa|finetune_refcoco",
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=2500,
+        runtime=60,
+        gpu=0,
+        attempt=lambda wildcards, attempt: attempt,
     params:
-        folder=f"{R}/{{stage}}/{{run}}",
+        folder=lambda wildcards, output: folder(output[0]),
         features=lambda wildcards, input: folders(input.features),
         language_model=lambda wildcards, input: folder(input.language_model),
         initial_adaptor=lambda wildcards, input: (
@@ -24,20 +38,6 @@ rule train_adaptor:
         tracking=TRACKING_URI,
         scale=SETTINGS.scale,
         code=code_digest("workflow_scripts.training.train_adaptor"),
-    log:
-        f"{R}/logs/train_adaptor/{{stage}}/{{run}}.log",
-    benchmark:
-        f"{R}/benchmarks/train_adaptor/{{stage}}/{{run}}.tsv"
-    wildcard_constraints:
-        stage="pretrain|finetune|finetune_okvqa|finetune_refcoco",
-    threads: 1
-    resources:
-        mem_mb=2500,
-        runtime=60,
-        gpu=0,
-        attempt=lambda wildcards, attempt: attempt,
-    conda:
-        "../envs/environment.yaml"
     shell:
         "python -m workflow_scripts.training.train_adaptor --run-folder {params.folder:q}"
         " --stage {wildcards.stage} --label {params.label:q} --samples {input.samples:q}"

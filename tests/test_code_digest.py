@@ -14,9 +14,7 @@ def package(tmp_path, monkeypatch):
     (root / "inner").mkdir(parents=True)
     (root / "__init__.py").write_text("")
     (root / "inner" / "__init__.py").write_text("")
-    (root / "main.py").write_text(
-        '"""Doc."""\nfrom workflow_scripts.inner import helper\n\nprint(helper.f())\n'
-    )
+    (root / "main.py").write_text('"""Doc."""\nfrom workflow_scripts.inner import helper\n\nprint(helper.f())\n')
     (root / "inner" / "helper.py").write_text("def f():\n    return 1\n")
     (root / "other.py").write_text("x = 1\n")
     monkeypatch.setattr(module, "ROOT", tmp_path)

@@ -43,9 +43,7 @@ def _path(module: str) -> Path | None:
 def _tree(module: str) -> ast.Module:
     path = _path(module)
     if path is None:
-        raise ValueError(
-            f"There is no module {module} in {ROOT}; a rule names a program that does not exist."
-        )
+        raise ValueError(f"There is no module {module} in {ROOT}; a rule names a program that does not exist.")
     try:
         return ast.parse(path.read_bytes(), filename=str(path))
     except SyntaxError as error:
