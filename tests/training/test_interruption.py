@@ -6,6 +6,7 @@ import signal
 import time
 
 import numpy as np
+import psutil
 import pytest
 
 from workflow_scripts.tracking.recorder import read_lines
@@ -45,7 +46,8 @@ def optimizer_state(folder):
 def assert_equal(folder, reference):
     import torch
 
-    assert (folder / "adaptor.safetensors").read_bytes() == (reference / "adaptor.safetensors").read_bytes()
+    one, other = (path / "adaptor.safetensors" for path in (folder, reference))
+    assert one.read_bytes() == other.read_bytes(), "the files differ"
     assert comparable(folder) == comparable(reference)
     ours, theirs = optimizer_state(folder), optimizer_state(reference)
     assert ours.keys() == theirs.keys()
@@ -59,7 +61,9 @@ def kill_after_step(process, folder, step, while_saving=False):
         lines = read_lines(folder / "metrics.jsonl")
         saving = list((folder / "checkpoints").glob(".step-*")) if (folder / "checkpoints").exists() else []
         if lines and lines[-1]["step"] >= step and (saving or not while_saving):
-            os.killpg(process.pid, signal.SIGKILL)
+            family = psutil.Process(process.pid)
+            for member in [family, *family.children(recursive=True)]:  # torchrun's workers have sessions of their own
+                member.kill()
             break
         time.sleep(0.001)
     output, _ = process.communicate(timeout=60)

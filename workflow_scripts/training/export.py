@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-import deepspeed
 import torch
+from deepspeed import DeepSpeedEngine
 from deepspeed.utils import safe_get_full_fp32_param
 from torch import Tensor
 
 PREFIX = "adaptor."
 
 
-def adaptor_state(engine: deepspeed.DeepSpeedEngine) -> dict[str, Tensor]:
+def adaptor_state(engine: DeepSpeedEngine) -> dict[str, Tensor]:
     """Gather the adaptor's fp32 weights from all processes; every process has to call this."""
     state = {}
     for name, parameter in engine.module.adaptor.named_parameters():

@@ -21,6 +21,7 @@ from workflow_scripts.identity import run_id, sha256_of_file
 from workflow_scripts.tracking.mirror_process import MirrorProcess
 from workflow_scripts.tracking.recorder import MetricsRecorder
 from workflow_scripts.training.environment import describe_environment, git_revision
+from workflow_scripts.training.lean_imports import import_lean
 from workflow_scripts.training.run_folder import ADAPTOR, RunFolder
 from workflow_scripts.training.samples import check_manifest, folder_sha256
 from workflow_scripts.training.wall_time import RESUME_ME, Deadline, StopSignals
@@ -44,6 +45,7 @@ def train_adaptor(arguments: argparse.Namespace, settings: TrainingSettings) -> 
         if alone:  # the libraries of a training need not be loaded for this
             return "finished"
     signals = StopSignals()
+    import_lean()
     from workflow_scripts.training.engine import agree, start_process_group
 
     start_process_group()
