@@ -70,3 +70,8 @@ def test_every_figure_has_an_id_of_its_own_and_an_experiment_that_repeats_one_is
     assert "visual_genome.exact_match.after" in figures
     assert "visual_genome.exact_match.after@mlp" in figures
     assert "okvqa.accuracy.finetuned" in figures
+
+
+def test_stages_that_a_scale_has_no_data_for_are_left_out():
+    found = all_chains(scale="photos")
+    assert found["okvqa"].stages == found["report"].stages == ("pretrain",)

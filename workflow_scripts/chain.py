@@ -188,8 +188,6 @@ class Chain:
         """The training run of a stage, started from the adaptor of the stage before it."""
         assert stage in self.stages, f"{self.label} has no stage {stage}"
         settings = getattr(self.scale, stage)
-        if settings is None:
-            raise ValueError(f"experiments.{self.label}.stages names {stage}, for which this scale has no settings.")
         parents = {
             "samples": self.samples(stage),
             "feature_extractor": self.feature_extractor,
@@ -206,11 +204,15 @@ class Chain:
 
 
 def chains(settings: Settings) -> dict[str, Chain]:
-    """One chain for each experiment, by its name; runs that several share carry the name of the first."""
+    """One chain for each experiment, by its name; runs that several share carry the name of the first.
+
+    Stages that the scale has no settings for, since it has no data for them, are left out.
+    """
     names: dict[str, str] = {}
     found = {}
     for label, scale in settings.of_experiments.items():
-        chain = _NamedChain(scale, tuple(settings.experiments[label].stages), label, names)
+        stages = tuple(stage for stage in settings.experiments[label].stages if getattr(scale, stage) is not None)
+        chain = _NamedChain(scale, stages, label, names)
         found[label] = chain
         for run in chain.runs:
             names.setdefault(run.id, label)
