@@ -153,7 +153,7 @@ def draw_kinds(scores: Sequence[Mapping[str, Any]]) -> Figure | None:
         )
     axes.set_yticks(range(len(kinds)), [f"{kind} ({found['after'][kind]['n']})" for kind in kinds])
     axes.tick_params(axis="y", length=0)
-    axes.set(xlabel="exact match, %", xlim=(0, 100))
+    axes.set(xlabel="exact match, %", xlim=(-2, 102))
     axes.legend(fontsize=9, ncols=3, loc="lower center", bbox_to_anchor=(0.42, 1.0))
     return figure
 

@@ -77,7 +77,7 @@ def build_tables(
         entry, reference = results.get(id), printed.get(id)
         verdict = judge(id, results, breakdowns, scale, reference)
         if entry is not None and not meaningful:
-            verdict = Verdict("no meaning at this scale", "none")
+            verdict = Verdict("no meaning", "none")
         text = reference.text if reference else ""
         if entry is None:
             return Row(label, id, text, verdict=verdict, group=group)
