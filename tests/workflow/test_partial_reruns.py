@@ -4,8 +4,8 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-REPORT = {"import_runs", "collect_results", "render_tables", "render_figures", "render_page"}
-SCORES = {"predict", "score_exact_match", "score_vqa", "score_boxes", "guess_question_only"}
+REPORT = {"import_runs", "choose_examples", "collect_results", "render_tables", "render_figures", "render_page"}
+SCORES = {"predict", "score_exact_match", "score_vqa", "score_rec", "guess_question_only"}
 
 
 def test_a_second_run_does_nothing(finished):
