@@ -13,4 +13,3 @@ class ReportSettings(Section):
         True, description="False where the chain is cut down so far that only its running is shown, not its results."
     )
     about: str = Field("", description="A sentence or two on the data and models of the scale, printed on top.")
-    queries: list[str] = Field(default_factory=list, description="Queries of the search sheet.")
