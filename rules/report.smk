@@ -19,9 +19,9 @@ rule collect_results:
         runtime=10,
         gpu=0,
     params:
-        code=code_digest("workflow_scripts.report.collect"),
+        code=code_digest("workflow_scripts.report.collect_results"),
     shell:
-        "python -m workflow_scripts.report.collect --scores {input.scores:q}"
+        "python -m workflow_scripts.report.collect_results --scores {input.scores:q}"
         " --reported {input.reported:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
@@ -45,9 +45,9 @@ rule render_tables:
         runtime=10,
         gpu=0,
     params:
-        code=code_digest("workflow_scripts.report.tables"),
+        code=code_digest("workflow_scripts.report.render_tables"),
     shell:
-        "python -m workflow_scripts.report.tables --results {input.results:q} --scores {input.scores:q}"
+        "python -m workflow_scripts.report.render_tables --results {input.results:q} --scores {input.scores:q}"
         " --reported {input.reported:q} --expected {input.expected:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
@@ -69,9 +69,9 @@ rule render_figures:
         runtime=10,
         gpu=0,
     params:
-        code=code_digest("workflow_scripts.report.figures"),
+        code=code_digest("workflow_scripts.report.render_figures"),
     shell:
-        "python -m workflow_scripts.report.figures --scores {input.scores:q} --runs {input.runs:q}"
+        "python -m workflow_scripts.report.render_figures --scores {input.scores:q} --runs {input.runs:q}"
         " --output {output:q} 2>&1 | tee {log:q}"
 
 
@@ -97,9 +97,9 @@ rule choose_examples:
     params:
         title=lambda wildcards: EXAMPLE_TITLES[wildcards.benchmark],
         images=lambda wildcards, input: folders(input.images),
-        code=code_digest("workflow_scripts.report.examples"),
+        code=code_digest("workflow_scripts.report.choose_examples"),
     shell:
-        "python -m workflow_scripts.report.examples --title {params.title:q}"
+        "python -m workflow_scripts.report.choose_examples --title {params.title:q}"
         " --predictions {input.predictions:q} --images {params.images:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
@@ -135,9 +135,9 @@ rule render_page:
     params:
         settings=REPORT_SETTINGS,
         times=f"{R}/benchmarks",
-        code=code_digest("workflow_scripts.report.page"),
+        code=code_digest("workflow_scripts.report.render_page"),
     shell:
-        "python -m workflow_scripts.report.page --settings {params.settings:q} --results {input.results:q}"
+        "python -m workflow_scripts.report.render_page --settings {params.settings:q} --results {input.results:q}"
         " --scores {input.scores:q} --reported {input.reported:q} --expected {input.expected:q}"
         " --figures {input.figures:q} --examples {input.examples:q} --sheet {input.sheet:q} --runs {input.runs:q}"
         " --image-manifests {input.images:q} --pairs {input.pairs:q} --mixes {input.mixes:q}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workflow_scripts.command_line import read_json, run_command
-from workflow_scripts.report.collect import read_scores
+from workflow_scripts.report.collect_results import read_scores
 from workflow_scripts.report.expected import ScaleExpectations, by_id, read_expected
 
 

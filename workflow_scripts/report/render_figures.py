@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workflow_scripts.command_line import read_json, run_command, write_atomically
-from workflow_scripts.report.collect import read_scores
+from workflow_scripts.report.collect_results import read_scores
 from workflow_scripts.report.names import METHODS, run_name
 
 INK, GREY = "#1c1c1c", "#8a8a86"

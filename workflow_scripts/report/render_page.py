@@ -13,7 +13,7 @@ import markupsafe
 
 from workflow_scripts.command_line import read_json, run_command, write_atomically
 from workflow_scripts.config.report import ReportSettings
-from workflow_scripts.report.collect import read_scores
+from workflow_scripts.report.collect_results import read_scores
 from workflow_scripts.report.expected import (
     ReportedFigures,
     ScaleExpectations,
@@ -21,7 +21,7 @@ from workflow_scripts.report.expected import (
     read_expected,
 )
 from workflow_scripts.report.names import run_name
-from workflow_scripts.report.tables import build_tables
+from workflow_scripts.report.render_tables import build_tables
 
 _RUN = re.compile(r"-[0-9a-f]{12}$")
 TEMPLATES = Path(__file__).parent / "templates"

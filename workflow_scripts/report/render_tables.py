@@ -9,7 +9,7 @@ from pathlib import Path
 
 from workflow_scripts.command_line import read_json, run_command, write_atomically
 from workflow_scripts.config.report import ReportSettings
-from workflow_scripts.report.collect import read_scores
+from workflow_scripts.report.collect_results import read_scores
 from workflow_scripts.report.expected import (
     Breakdowns,
     ReportedFigures,

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from workflow_scripts.report.check_expected import main as check
-from workflow_scripts.report.collect import main
+from workflow_scripts.report.collect_results import main
 
 
 def collect(tmp_path, *scores):

@@ -4,10 +4,10 @@ import re
 import pytest
 from PIL import Image
 
-from workflow_scripts.report.collect import main as collect
-from workflow_scripts.report.examples import choose, is_good, picture_url
-from workflow_scripts.report.figures import main as figures
-from workflow_scripts.report.page import format_duration, main, read_times
+from workflow_scripts.report.choose_examples import choose, is_good, picture_url
+from workflow_scripts.report.collect_results import main as collect
+from workflow_scripts.report.render_figures import main as figures
+from workflow_scripts.report.render_page import format_duration, main, read_times
 
 KINDS = {"what": {"value": 40.0, "n": 60}, "<count>": {"value": 80.0, "n": 40}}
 EM = "visual_genome.exact_match"
