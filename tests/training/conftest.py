@@ -133,7 +133,7 @@ class Trainer:
 
     def command(self, run_folder, settings=None, **options):
         process = self.start(run_folder, settings, **options)
-        output, _ = process.communicate(timeout=240)
+        output, _ = process.communicate(timeout=400)
         return process.returncode, output
 
 

@@ -12,7 +12,7 @@ import pytest
 from workflow_scripts.tracking.recorder import read_lines
 
 pytestmark = pytest.mark.slow
-LONG = {"epochs": 30, "checkpoint_every": 7, "log_every": 2}
+LONG = {"epochs": 14, "checkpoint_every": 7, "log_every": 2}
 
 
 def comparable(folder):
@@ -55,8 +55,8 @@ def assert_equal(folder, reference):
 
 
 def kill_after_step(process, folder, step, while_saving=False):
-    """SIGKILL the processes of a training once it has recorded a step, or, then, while it writes a checkpoint."""
-    deadline = time.time() + 120
+    """SIGKILL all processes of a training once it has recorded a step, or, then, while it writes a checkpoint."""
+    deadline = time.time() + 240
     while time.time() < deadline and process.poll() is None:
         lines = read_lines(folder / "metrics.jsonl")
         saving = list((folder / "checkpoints").glob(".step-*")) if (folder / "checkpoints").exists() else []
@@ -64,10 +64,12 @@ def kill_after_step(process, folder, step, while_saving=False):
             family = psutil.Process(process.pid)
             for member in [family, *family.children(recursive=True)]:  # torchrun's workers have sessions of their own
                 member.kill()
-            break
+            process.communicate(timeout=60)
+            return
         time.sleep(0.001)
+    process.kill()
     output, _ = process.communicate(timeout=60)
-    return output
+    pytest.fail(f"the training ended, or hung, before it could be killed: {output[-2000:]}")
 
 
 def finish(trainer, folder, settings, **options):
@@ -85,8 +87,7 @@ def test_a_killed_training_ends_as_an_uninterrupted_one_bit_for_bit(trainer, tmp
     folder = tmp_path / "killed"
     for kill in range(2):
         process = trainer.start(folder, settings, **options)
-        kill_after_step(process, folder, generator.randint(10, 60) + 70 * kill, while_saving=kill == 1)
-        assert process.returncode == -signal.SIGKILL, "the training ended before it could be killed"
+        kill_after_step(process, folder, generator.randint(10, 40) + 35 * kill, while_saving=kill == 1)
     finish(trainer, folder, settings, **options)
     assert_equal(folder, reference)
     ends = [line["reason"] for line in read_lines(folder / "history.jsonl") if line["event"] == "end"]
