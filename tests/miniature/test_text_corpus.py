@@ -42,7 +42,7 @@ def test_all_kinds_of_tasks_occur(lines):
     assert "describe this image in detail." in prompts
     assert any(prompt.startswith("how are ") for prompt in prompts)
     boxes = [line["answer"] for line in lines if "box" in line["prompt"]]
-    assert len(boxes) >= 200
+    assert len(boxes) >= 100
     assert all(parse_box(answer, 1, 1) for answer in boxes)
     assert any(line["context"] == "" and line["prompt"].startswith("what is") for line in lines)
 

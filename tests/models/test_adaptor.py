@@ -59,7 +59,8 @@ def test_a_saved_adaptor_loads_without_being_told_kind_or_widths(kind, tmp_path)
 
 def test_equal_adaptors_have_the_same_bytes_in_any_process(tmp_path):
     script = (
-        "import sys, torch; from workflow_scripts.models.adaptor import build_adaptor, save_adaptor; torch.manual_seed(0);"
+        "import sys, torch; from workflow_scripts.models.adaptor import build_adaptor, save_adaptor; "
+        "torch.manual_seed(0);"
         "save_adaptor(build_adaptor('linear', 6, 8), sys.argv[1], {k: k for k in 'abcdefgh'})"
     )
     for name in ("one", "two"):

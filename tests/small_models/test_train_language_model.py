@@ -115,7 +115,7 @@ def test_a_bad_corpus_is_named(tmp_path, content, sentence):
 
 def test_the_command_writes_a_folder_that_the_chain_loads_and_learns_on_the_way(lines, tmp_path):
     (tmp_path / "text.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    settings = SMALL.model_copy(update={"epochs": 2.0, "documents": 200})
+    settings = SMALL.model_copy(update={"epochs": 6.0, "documents": 200})
     arguments = ["--corpus", str(tmp_path), "--settings", settings.model_dump_json(), "--output", str(tmp_path / "out")]
     train_language_model.main(arguments)
     model, tokenizer = load_language_model(tmp_path / "out")

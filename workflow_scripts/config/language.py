@@ -15,12 +15,15 @@ class LanguageModelSettings(Section):
     layers: int = Field(4, ge=1, le=80, description="Transformer layers.")
     attention_heads: int = Field(6, ge=1, le=128, description="Attention heads; they divide the width.")
     max_positions: int = Field(512, ge=64, le=32768, description="Longest sequence in tokens.")
+    rope_theta: float = Field(
+        500_000.0, gt=1, description="Base of the rotary positions; a large one leaves more of a head to content."
+    )
     vocabulary_size: int = Field(4000, ge=300, le=200_000, description="Upper bound of the tokenizer's entries.")
     soft_tokens: int = Field(
         32, ge=1, le=1024, description="How many soft tokens stand in for a context, as image tokens will."
     )
     soft_context_share: float = Field(
-        0.8,
+        0.88,
         ge=0,
         le=1,
         description="Share of contexts that are read as soft tokens (noisy sums of word embeddings), others as words.",

@@ -23,7 +23,10 @@ from workflow_scripts.miniature.scenes import CELLS, COLOURS, Scene, generate_sc
 # The cue for brief answers, as it stands in a context and as people put it in a question.
 CUE = "briefly"
 CUE_FORMS = ("{} answer briefly.", "briefly, {}", "{} say it briefly.")
-BRIEF_CONTEXT_SHARE = 0.5
+BRIEF_CONTEXT_SHARE = 0.6
+# Parts of the corpus with the fewest and the most things of its scenes; the first part has short turns only.
+STAGES = ((0.2, 2, 2), (0.2, 2, 3), (0.6, 1, 4))
+EASY_SHARE = 0.4
 BRIEF_PROMPT_SHARE = 0.15
 PLAIN_SHARE = 0.06
 Line = dict[str, str]
@@ -41,7 +44,7 @@ def recoloured(scene: Scene, rng: random.Random) -> Scene:
 
 def context(scene: Scene, rng: random.Random) -> str:
     """The scene as phrases in random order, one a thing and one for the setting; sometimes a description instead."""
-    if rng.random() < 0.1:
+    if rng.random() < 0.05:
         return language.description(scene, rng)
     phrases = [f"{thing.size} {thing.colour} {thing.noun} {CELLS[thing.cell]}" for thing in scene.objects]
     phrases.append(scene.background)
@@ -49,7 +52,7 @@ def context(scene: Scene, rng: random.Random) -> str:
     return "; ".join(phrases)
 
 
-def scene_turns(scene: Scene, rng: random.Random, brief: bool) -> list[tuple[str, str]]:
+def scene_turns(scene: Scene, rng: random.Random, brief: bool, easy: bool = False) -> list[tuple[str, str]]:
     """What is asked about one scene, with answers that are brief or whole sentences."""
     turns: list[tuple[str, str]] = []
 
@@ -61,15 +64,18 @@ def scene_turns(scene: Scene, rng: random.Random, brief: bool) -> list[tuple[str
         else:
             turns.append((query, f"{sentence}."))
 
-    for question in language.questions(scene, rng, count=5):
+    for question in language.questions(scene, rng, count=4 if easy else 5):
         ask(question.query, question.answer, question.sentence)
-    for found in language.relationships(scene, rng)[:2]:
+    for found in language.relationships(scene, rng)[: 1 if easy else 3]:
         subject, predicate, object_ = found.subject_name, found.predicate, found.object_name
         ask(
             rng.choice(RELATIONSHIP_TEMPLATES).format(subject=subject, object=object_),
             f"{subject} {predicate} {object_}",
             f"the {subject} is {predicate} the {object_}",
         )
+    turns += [inventory(scene, rng) for _ in range(5 if easy else 1)]
+    if easy:
+        return turns
     for known in knowledge.knowledge_questions(scene, rng, count=1):
         short = rng.choice(known.answers)
         ask(known.query, short, known.sentence.removesuffix(known.answer) + short)
@@ -80,6 +86,16 @@ def scene_turns(scene: Scene, rng: random.Random, brief: bool) -> list[tuple[str
     if rng.random() < 0.15:
         turns.append((rng.choice(DESCRIPTION_TEMPLATES), language.description(scene, rng)))
     return turns
+
+
+def inventory(scene: Scene, rng: random.Random) -> tuple[str, str]:
+    """All things with their properties in any order: the densest exercise in telling what belongs together."""
+    parts = []
+    for thing in rng.sample(scene.objects, len(scene.objects)):
+        properties = [thing.noun, thing.colour, thing.size, CELLS[thing.cell]]
+        rng.shuffle(properties)
+        parts.append(" ".join(properties))
+    return "list all things.", ", ".join(parts)
 
 
 def plain_turns(rng: random.Random, count: int) -> list[tuple[str, str]]:
@@ -98,16 +114,25 @@ def plain_turns(rng: random.Random, count: int) -> list[tuple[str, str]]:
     return turns
 
 
+def staged_scenes(count: int, seed: int) -> list[Scene]:
+    """Scenes for the corpus, those of two things first: on them it is learned to look things up."""
+    scenes: list[Scene] = []
+    for share, fewest, most in STAGES:
+        number = max(1, round(share * count))
+        scenes += generate_scenes("train", number, seed, len(scenes), max_objects=most, min_objects=fewest)
+    return scenes[:count]
+
+
 def corpus_lines(scenes: Sequence[Scene], seed: int) -> Iterator[list[Line]]:
-    """The lines of each scene, and plain ones now and then."""
+    """The lines of each scene, and plain ones now and then; the first scenes have short turns only."""
     rng = random.Random(f"text corpus {seed}")
-    for scene in scenes:
+    for number, scene in enumerate(scenes):
         scene = recoloured(scene, rng)
         brief = rng.random() < BRIEF_CONTEXT_SHARE
         words = context(scene, rng)
         if brief:
             words = f"{CUE}; {words}"
-        turns = scene_turns(scene, rng, brief)
+        turns = scene_turns(scene, rng, brief, easy=number < EASY_SHARE * len(scenes))
         yield [{"context": words, "prompt": prompt, "answer": answer} for prompt, answer in turns]
         if rng.random() < PLAIN_SHARE:
             yield [{"context": "", "prompt": prompt, "answer": answer} for prompt, answer in plain_turns(rng, 8)]
@@ -120,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder of the corpus")
     arguments = parser.parse_args(argv)
     settings = WorldSettings.model_validate_json(arguments.settings)
-    scenes = generate_scenes("train", settings.text_scenes, seed=settings.seed + 1)
+    scenes = staged_scenes(settings.text_scenes, settings.seed + 1)
     lines = [
         json.dumps(line, ensure_ascii=False)
         for group in progress(corpus_lines(scenes, settings.seed), None, "text corpus")

@@ -27,8 +27,13 @@ class SoftContext:
     weights: np.ndarray
 
 
-def spread(phrases: list[list[int]], common: list[int], count: int, rng: np.random.Generator) -> SoftContext:
-    """Spread phrases (lists of token ids) over `count` positions; `common` tokens stand in most of them."""
+def spread(
+    phrases: list[list[int]], common: list[int], count: int, rng: np.random.Generator, disorder: float = 1.0
+) -> SoftContext:
+    """Spread phrases (lists of token ids) over `count` positions; `common` tokens stand in most of them.
+
+    `disorder` from 0 to 1 says how often words are left out and phrases mixed.
+    """
     chosen = rng.integers(len(phrases), size=count)
     # Every phrase has a position at least, as far as there are positions.
     places = rng.permutation(count)[: len(phrases)]
@@ -51,15 +56,20 @@ def spread(phrases: list[list[int]], common: list[int], count: int, rng: np.rand
             add(position, common, rng.uniform(0.4, 1.2), 0.0)
         if not kept[position] and rng.random() < POSITION_EMPTY:
             continue
-        add(position, phrases[chosen[position]], rng.uniform(0.6, 1.6), 0.0 if kept[position] else WORD_OMITTED)
-        if rng.random() < MIXED:
+        add(
+            position,
+            phrases[chosen[position]],
+            rng.uniform(0.6, 1.6),
+            0.0 if kept[position] else WORD_OMITTED * disorder,
+        )
+        if rng.random() < MIXED * disorder:
             add(position, phrases[rng.integers(len(phrases))], rng.uniform(0.0, 0.5), WORD_OMITTED)
     return SoftContext(np.array(positions), np.array(tokens), np.array(weights, dtype=np.float32))
 
 
-def embed(context: SoftContext, count: int, embedding: Tensor) -> Tensor:
+def embed(context: SoftContext, count: int, embedding: Tensor, disorder: float = 1.0) -> Tensor:
     """Return the soft tokens [count, W] of a context for an embedding matrix [V, W], with noise."""
     rows = embedding[torch.from_numpy(context.tokens)] * torch.from_numpy(context.weights)[:, None]
     soft = embedding.new_zeros(count, embedding.shape[1])
     soft = soft.index_add(0, torch.from_numpy(context.positions), rows)
-    return soft + torch.randn_like(soft) * (NOISE * embedding.detach().std())
+    return soft + torch.randn_like(soft) * (disorder * NOISE * embedding.detach().std())

@@ -26,7 +26,11 @@ from workflow_scripts.models.prompt import Prompt
 from workflow_scripts.small_models import soft_context
 from workflow_scripts.small_models.tokenizer import build_tokenizer
 
-MAXIMAL_TURNS = 12
+MAXIMAL_TURNS = 16
+MATCHING_GAIN = 1.0
+VALUE_GAIN = 0.7
+# Soft contexts begin tidy; after this share of the steps they are as disorderly as they get.
+SETTLING_SHARE = 0.4
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ def collate(
     settings: LanguageModelSettings,
     rng: np.random.Generator,
     cue: list[int],
+    disorder: float = 1.0,
 ) -> Batch:
     """Lay out groups as rows: the context once, then its turns, each of which begins at the same position."""
     before = prompt.prefix_ids("")[0]
@@ -109,8 +114,8 @@ def collate(
             if rng.random() < settings.soft_context_share:
                 common = [token for phrase in group.phrases if phrase == cue for token in phrase]
                 phrases = [phrase for phrase in group.phrases if phrase != cue] or group.phrases
-                soft = soft_context.spread(phrases, common, settings.soft_tokens, rng)
-                context = soft_context.embed(soft, settings.soft_tokens, weight)
+                soft = soft_context.spread(phrases, common, settings.soft_tokens, rng, disorder)
+                context = soft_context.embed(soft, settings.soft_tokens, weight, disorder)
             else:
                 context = embedding(torch.tensor([token for phrase in group.phrases for token in phrase]))
             parts += [embedding(torch.tensor(before)), context]
@@ -173,7 +178,7 @@ def build_model(settings: LanguageModelSettings, tokenizer: PreTrainedTokenizerB
     """An untrained LlamaForCausalLM."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    return LlamaForCausalLM(
+    model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer),
             hidden_size=settings.hidden_size,
@@ -181,6 +186,7 @@ def build_model(settings: LanguageModelSettings, tokenizer: PreTrainedTokenizerB
             num_hidden_layers=settings.layers,
             num_attention_heads=settings.attention_heads,
             max_position_embeddings=settings.max_positions,
+            rope_theta=settings.rope_theta,
             tie_word_embeddings=True,
             initializer_range=settings.hidden_size**-0.5,
             bos_token_id=tokenizer.bos_token_id,
@@ -188,20 +194,43 @@ def build_model(settings: LanguageModelSettings, tokenizer: PreTrainedTokenizerB
             pad_token_id=None,
         )
     )
+    _start_by_matching(model)
+    return model
+
+
+@torch.no_grad()
+def _start_by_matching(model: torch.nn.Module) -> None:
+    """Let every head begin by looking for what resembles the token that asks, and by handing on what it finds.
+
+    Keys start equal to queries and the output projection as the transpose of the values' (mimetic initialisation,
+    Trockman and Kolter, 2023). From there a model finds out how to look things up sooner than from random matrices.
+    """
+    for layer in model.get_decoder().layers:
+        attention = layer.self_attn
+        torch.nn.init.orthogonal_(attention.q_proj.weight, gain=MATCHING_GAIN)
+        attention.k_proj.weight.copy_(attention.q_proj.weight)
+        torch.nn.init.orthogonal_(attention.v_proj.weight, gain=VALUE_GAIN)
+        attention.o_proj.weight.copy_(attention.v_proj.weight.T)
 
 
 def batches(groups: Sequence[Group], settings: LanguageModelSettings) -> Iterator[list[Group]]:
-    """Yield the batches of all epochs; groups of similar length come together."""
+    """Yield the batches of all epochs, in the corpus's order but for the order inside a window of batches.
+
+    A corpus may begin with what is easy. In a window, groups of similar length come together.
+    """
     rng = random.Random(settings.seed)
-    count = round(settings.epochs * len(groups))
-    order: list[Group] = []
-    while len(order) < count:
-        order += rng.sample(groups, min(len(groups), count - len(order)))
     window = 16 * settings.batch_size
-    for start in range(0, len(order), window):
-        part = sorted(order[start : start + window], key=lambda group: sum(len(a) + len(b) for a, b in group.turns))
-        slices = [part[i : i + settings.batch_size] for i in range(0, len(part), settings.batch_size)]
-        yield from rng.sample(slices, len(slices))
+    left = round(settings.epochs * len(groups))
+    while left > 0:
+        for start in range(0, min(left, len(groups)), window):
+            part = sorted(groups[start : min(left, start + window)], key=_tokens)
+            slices = [part[i : i + settings.batch_size] for i in range(0, len(part), settings.batch_size)]
+            yield from rng.sample(slices, len(slices))
+        left -= len(groups)
+
+
+def _tokens(group: Group) -> int:
+    return sum(len(after) + len(answer) for after, answer in group.turns)
 
 
 def build_optimizers(model: torch.nn.Module, settings: LanguageModelSettings) -> list[torch.optim.Optimizer]:
@@ -235,7 +264,8 @@ def train(
     losses = []
     model.train()
     for number, part in enumerate(progress(plan, len(plan), "language model")):
-        loss = loss_of(model, collate(part, prompt, embedding, settings, rng, cue))
+        disorder = min(1.0, number / (SETTLING_SHARE * len(plan)))
+        loss = loss_of(model, collate(part, prompt, embedding, settings, rng, cue, disorder))
         if not torch.isfinite(loss):
             raise ValueError(f"The loss is {loss.item()} at step {number}; lower learning_rate.")
         model.zero_grad(set_to_none=True)
