@@ -33,6 +33,7 @@ if SCALE.world:
             f"{R}/benchmarks/write_vision_corpus.tsv"
         conda:
             "../envs/environment.yaml"
+        priority: 20
         threads: 1
         resources:
             mem_mb=1500,
@@ -55,6 +56,7 @@ if SCALE.world:
             f"{R}/benchmarks/write_text_corpus.tsv"
         conda:
             "../envs/environment.yaml"
+        priority: 10
         threads: 1
         resources:
             mem_mb=1500,

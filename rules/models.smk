@@ -1,4 +1,4 @@
-# The frozen models of a scale, trained here into the real models' own formats.
+# The frozen models of a scale, trained here into the real models' own formats. The longest training goes first.
 
 if not SCALE.world:
 
@@ -65,6 +65,7 @@ rule train_feature_extractor:
         f"{R}/benchmarks/train_feature_extractor.tsv"
     conda:
         "../envs/environment.yaml"
+    priority: 20
     threads: 1
     resources:
         mem_mb=2500,
@@ -91,6 +92,7 @@ rule train_language_model:
         f"{R}/benchmarks/train_language_model.tsv"
     conda:
         "../envs/environment.yaml"
+    priority: 10
     threads: 1
     resources:
         mem_mb=2500,
