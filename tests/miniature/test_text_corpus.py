@@ -7,6 +7,7 @@ import pytest
 
 from workflow_scripts.data.boxes import parse_box
 from workflow_scripts.miniature import text_corpus
+from workflow_scripts.miniature.knowledge import TOPICS
 from workflow_scripts.miniature.scenes import COLOURS, combination_split, generate_scenes
 
 
@@ -34,6 +35,19 @@ def test_answers_stand_in_their_context(lines):
     for line in lines:
         if line["answer"] in COLOURS:
             assert line["answer"] in line["context"]
+
+
+def test_of_several_right_answers_the_usual_one_is_given_where_it_is_asked_for():
+    main = {noun: answers[0] for noun, answers in TOPICS[0].answers.items() if len(answers) > 1}
+    shares = {True: [], False: []}
+    for group in text_corpus.corpus_lines(generate_scenes("train", 1500, seed=3), seed=1):
+        for line in group:
+            if line["context"] and " used for?" in line["prompt"] and text_corpus.CUE in line["context"]:
+                asked = line["context"].startswith(text_corpus.USUAL_CUE)
+                shares[asked].append(line["answer"] in main.values())
+    assert len(shares[True]) > 10
+    assert sum(shares[True]) / len(shares[True]) > 0.95
+    assert sum(shares[False]) / len(shares[False]) < 0.75
 
 
 def test_all_kinds_of_tasks_occur(lines):

@@ -23,6 +23,9 @@ from workflow_scripts.miniature.scenes import CELLS, COLOURS, Scene, generate_sc
 # The cue for brief answers, as it stands in a context and as people put it in a question.
 CUE = "briefly"
 CUE_FORMS = ("{} answer briefly.", "briefly, {}", "{} say it briefly.")
+# The cue for the answer that most people would give, where several are right.
+USUAL_CUE = "usually"
+USUAL_SHARE = 0.35
 BRIEF_CONTEXT_SHARE = 0.6
 # Parts of the corpus with the fewest and the most things of its scenes; the first part has short turns only.
 STAGES = ((0.2, 2, 2), (0.2, 2, 3), (0.6, 1, 4))
@@ -52,7 +55,9 @@ def context(scene: Scene, rng: random.Random) -> str:
     return "; ".join(phrases)
 
 
-def scene_turns(scene: Scene, rng: random.Random, brief: bool, easy: bool = False) -> list[tuple[str, str]]:
+def scene_turns(
+    scene: Scene, rng: random.Random, brief: bool, usual: bool = False, easy: bool = False
+) -> list[tuple[str, str]]:
     """What is asked about one scene, with answers that are brief or whole sentences."""
     turns: list[tuple[str, str]] = []
 
@@ -77,7 +82,8 @@ def scene_turns(scene: Scene, rng: random.Random, brief: bool, easy: bool = Fals
     if easy:
         return turns
     for known in knowledge.knowledge_questions(scene, rng, count=1):
-        short = rng.choice(known.answers)
+        # Texts give any of the possible answers; which one most people would give is told where it is asked for.
+        short = known.answer if usual else rng.choice(sorted(set(known.answers)))
         ask(known.query, short, known.sentence.removesuffix(known.answer) + short)
     for expression in rng.sample(language.expressions(scene, rng), 1):
         box = scene.objects[expression.object_index].box
@@ -132,7 +138,10 @@ def corpus_lines(scenes: Sequence[Scene], seed: int) -> Iterator[list[Line]]:
         words = context(scene, rng)
         if brief:
             words = f"{CUE}; {words}"
-        turns = scene_turns(scene, rng, brief, easy=number < EASY_SHARE * len(scenes))
+        usual = rng.random() < USUAL_SHARE
+        if usual:
+            words = f"{USUAL_CUE}; {words}"
+        turns = scene_turns(scene, rng, brief, usual, easy=number < EASY_SHARE * len(scenes))
         yield [{"context": words, "prompt": prompt, "answer": answer} for prompt, answer in turns]
         if rng.random() < PLAIN_SHARE:
             yield [{"context": "", "prompt": prompt, "answer": answer} for prompt, answer in plain_turns(rng, 8)]

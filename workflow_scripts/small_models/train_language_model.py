@@ -27,6 +27,8 @@ from workflow_scripts.small_models import soft_context
 from workflow_scripts.small_models.tokenizer import build_tokenizer
 
 MAXIMAL_TURNS = 16
+# Phrases on how to answer: as part of a soft context they stand in most of its positions.
+CUES = ("briefly", "usually")
 MATCHING_GAIN = 1.0
 VALUE_GAIN = 0.7
 # Soft contexts begin tidy; after this share of the steps they are as disorderly as they get.
@@ -100,7 +102,7 @@ def collate(
     embedding: torch.nn.Embedding,
     settings: LanguageModelSettings,
     rng: np.random.Generator,
-    cue: list[int],
+    cues: Sequence[list[int]],
     disorder: float = 1.0,
 ) -> Batch:
     """Lay out groups as rows: the context once, then its turns, each of which begins at the same position."""
@@ -112,8 +114,8 @@ def collate(
         start = 0
         if group.phrases:
             if rng.random() < settings.soft_context_share:
-                common = [token for phrase in group.phrases if phrase == cue for token in phrase]
-                phrases = [phrase for phrase in group.phrases if phrase != cue] or group.phrases
+                common = [token for phrase in group.phrases if phrase in cues for token in phrase]
+                phrases = [phrase for phrase in group.phrases if phrase not in cues] or group.phrases
                 soft = soft_context.spread(phrases, common, settings.soft_tokens, rng, disorder)
                 context = soft_context.embed(soft, settings.soft_tokens, weight, disorder)
             else:
@@ -259,13 +261,13 @@ def train(
 
     schedules = [torch.optim.lr_scheduler.LambdaLR(optimizer, rate) for optimizer in optimizers]
     rng = np.random.default_rng(settings.seed)
-    cue = prompt.context_ids("briefly")
+    cues = [prompt.context_ids(word) for word in CUES]
     embedding = model.get_input_embeddings()
     losses = []
     model.train()
     for number, part in enumerate(progress(plan, len(plan), "language model")):
         disorder = min(1.0, number / (SETTLING_SHARE * len(plan)))
-        loss = loss_of(model, collate(part, prompt, embedding, settings, rng, cue, disorder))
+        loss = loss_of(model, collate(part, prompt, embedding, settings, rng, cues, disorder))
         if not torch.isfinite(loss):
             raise ValueError(f"The loss is {loss.item()} at step {number}; lower learning_rate.")
         model.zero_grad(set_to_none=True)
