@@ -85,6 +85,7 @@ def test_a_corpus_of_plain_captions_without_phrases_can_be_learned_from(corpus, 
     assert load_feature_extractor(tmp_path / "model").embed_texts(["a red kite"]).shape == (1, 16)
 
 
+@pytest.mark.slow
 def test_pictures_of_another_size_are_refused_by_the_command_in_one_sentence(corpus, tmp_path):
     settings = SETTINGS.model_copy(update={"geometry": SETTINGS.geometry.model_copy(update={"image_size": 64})})
     command = [sys.executable, "-m", "workflow_scripts.small_models.train_feature_extractor"]
@@ -117,6 +118,21 @@ def test_phrase_alignment_prefers_the_picture_that_holds_all_words_in_one_token(
     bound = torch.stack([torch.stack([red + kite, blue + cat]), torch.stack([red + cat, blue + kite])])
     phrases = [["red kite", "blue cat"], ["red cat", "blue kite"]]
     assert alignment(bound, phrases) < alignment(bound.flip(0), phrases) - 1
+
+
+def test_purity_punishes_tokens_that_mix_two_objects():
+    torch.manual_seed(1)
+    alignment = PhraseAlignment(["[PAD]", "red", "blue", "kite", "cat"], 16)
+    red, blue, kite, cat = (alignment.vectors.weight[i].detach() * 8 for i in range(1, 5))
+    mixture = red + blue + kite + cat
+    clean = torch.stack([torch.stack([red + kite, blue + cat]), torch.stack([red + cat, blue + kite])])
+    phrases = [["red kite", "blue cat"], ["red cat", "blue kite"]]
+    mixed = torch.stack([torch.stack([red + kite, mixture]), torch.stack([red + cat, mixture])])
+
+    def purity(tokens):
+        return alignment(tokens, phrases, purity=1.0) - alignment(tokens, phrases)
+
+    assert purity(clean) < purity(mixed)
 
 
 def test_exchanged_phrases_differ_in_at_most_one_word():

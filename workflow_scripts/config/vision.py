@@ -46,6 +46,9 @@ class FeatureExtractorSettings(Section):
     geometry: QformerGeometry = Field(description="Sizes of the model.")
     seed: int = Field(1, ge=0, description="Seed of weights and batches.")
     batch_size: int = Field(64, ge=2, le=4096, description="Pictures in one step.")
+    first_stage_batch_size: int = Field(
+        24, ge=2, le=4096, description="The same in the last stage, where many small steps teach matching sooner."
+    )
     grouped_batches: float = Field(0.5, ge=0, le=1, description="Share of batches made of hard negatives.")
     vision_steps: int = Field(600, ge=0, description="Steps of the vision encoder alone.")
     contrast_steps: int = Field(600, ge=0, description="Steps of the contrastive stage.")
@@ -56,6 +59,9 @@ class FeatureExtractorSettings(Section):
     vision_factor: float = Field(0.3, ge=0, le=1, description="The vision encoder's share of later learning rates.")
     weight_decay: float = Field(0.02, ge=0, le=1, description="AdamW's weight decay.")
     alignment_weight: float = Field(0.5, ge=0, description="Weight of the phrases' loss on tokens and queries.")
+    purity_weight: float = Field(
+        1.0, ge=0, description="Weight in that loss of each query being like one phrase of its own picture."
+    )
     itc_weight: float = Field(1.0, ge=0, description="Weight of the contrastive loss.")
     itm_weight: float = Field(1.0, ge=0, description="Weight of the matching loss.")
     lm_weight: float = Field(0.3, ge=0, description="Weight of the captioning loss.")

@@ -38,24 +38,33 @@ class PhraseAlignment(nn.Module):
         """[..., L] -> the sum of the words' vectors [..., D]."""
         return (self.vectors(ids) * (ids > 0).unsqueeze(-1)).sum(-2)
 
-    def forward(self, tokens: Tensor, phrases: Sequence[Sequence[str]]) -> Tensor:
-        """The loss for tokens [B, T, D] and the phrases of each of the B pictures."""
+    def forward(self, tokens: Tensor, phrases: Sequence[Sequence[str]], purity: float = 0.0) -> Tensor:
+        """The loss for tokens [B, T, D] and the phrases of each of the B pictures.
+
+        `purity` weighs the other direction: every token has to look like some phrase of its own picture, so that
+        a token stands for one object and not for a mixture. Tokens that are bound to places need not.
+        """
         flat = [phrase for own in phrases for phrase in own]
         owner = torch.tensor([b for b, own in enumerate(phrases) for _ in own])
         ids = self.ids(flat)
         count = torch.arange(len(flat))
-        scores = torch.logsumexp(torch.einsum("btd,nd->bnt", tokens, self.embed(ids)) * self.scale, -1)
+        fits = torch.einsum("btd,nd->bnt", tokens, self.embed(ids)) * self.scale
         told = [set(own) for own in phrases]
-        also_true = torch.tensor([[phrase in own for phrase in flat] for own in told])
+        true = torch.tensor([[phrase in own for phrase in flat] for own in told])
+        also_true = true.clone()
         also_true[owner, count] = False
-        scores = scores.masked_fill(also_true, -1e4)
+        scores = torch.logsumexp(fits, -1).masked_fill(also_true, -1e4)
         exchanged = self._exchange(ids)
         wrong = torch.einsum("ntd,nkd->nkt", tokens[owner], self.embed(exchanged)) * self.scale
         by_chance_true = (exchanged.unsqueeze(2) == ids).all(-1) & (owner.view(-1, 1, 1) == owner)
         wrong = torch.logsumexp(wrong, -1).masked_fill(by_chance_true.any(-1), -1e4)
         to_phrase = F.cross_entropy(torch.cat([scores[owner], wrong], 1), count)
         to_picture = F.cross_entropy(scores.t(), owner)
-        return to_phrase + to_picture
+        loss = to_phrase + to_picture
+        if purity:
+            own = torch.logsumexp(fits.masked_fill(~true.unsqueeze(-1), -1e4), 1)
+            loss = loss + purity * (torch.logsumexp(fits, 1) - own).mean()
+        return loss
 
     def _exchange(self, ids: Tensor) -> Tensor:
         """Each phrase K times with one word replaced by another phrase's word at the same position; [N, K, L]."""
