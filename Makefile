@@ -1,5 +1,5 @@
 # Short names for commands that also work without make. `make help` lists them.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 SCALE ?= mini
 CORES ?= all
 VENV := .venv
@@ -15,8 +15,9 @@ help: ## this list
 env: $(STAMP) ## create .venv from envs/requirements.txt, pinned by envs/requirements.lock
 
 $(STAMP): envs/requirements.txt envs/requirements.lock envs/without_dependencies.txt
-	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is not installed; install Python 3.11 or say make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+	  echo "error: '$(PYTHON)' is not Python 3.11; install it, or name it: make PYTHON=/path/to/python3.11 env"; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt -c envs/requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/without_dependencies.txt
 	@touch $(STAMP)
