@@ -1,7 +1,9 @@
 # Short names for commands that also work without make. `make help` lists them.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-SCALE ?= mini
+SCALE ?= $(shell sed -n 's/^scale: *\([a-z_]*\).*/\1/p' config.yaml)
 CORES ?= all
+# more settings, as in CONFIG='mirror=/data filter={maximum_tokens:20}'
+CONFIG ?=
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -17,17 +19,18 @@ env: $(STAMP) ## create .venv from envs/requirements.txt, pinned by envs/require
 $(STAMP): envs/requirements.txt envs/requirements.lock envs/without_dependencies.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
 	  echo "error: '$(PYTHON)' is not Python 3.11; install it, or name it: make PYTHON=/path/to/python3.11 env"; exit 1; }
+	@echo "Installing the environment into $(VENV): 240 packages, a few minutes."
 	"$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt -c envs/requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/without_dependencies.txt
 	@touch $(STAMP)
 
-reproduce: env ## run the whole workflow at SCALE (default mini) and say where the report is
-	snakemake --cores $(CORES) --config scale=$(SCALE)
+reproduce: env ## run the whole workflow at SCALE (that of config.yaml) and say where the report is
+	snakemake --cores $(CORES) --config scale=$(SCALE) $(CONFIG)
 	@echo "The report: $(CURDIR)/results/$(SCALE)/report/index.html"
 
 plan: env ## what would run, and why, without running it
-	snakemake --dry-run --cores $(CORES) --config scale=$(SCALE)
+	snakemake --dry-run --cores $(CORES) --config scale=$(SCALE) $(CONFIG)
 
 test: env ## all tests but those that need SLURM or a browser
 	python -m pytest -m "not slurm and not browser"
