@@ -9,6 +9,7 @@ from workflow_scripts.identity import run_id, sha256_of_file
 from workflow_scripts.tracking.import_runs import import_runs
 from workflow_scripts.tracking.records import read_training
 
+pytestmark = pytest.mark.slow  # importing MLflow and making its tables take ten seconds
 IDENTITY = {"stage": "pretrain", "learning_rate": 0.1}
 
 

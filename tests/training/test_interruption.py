@@ -149,7 +149,8 @@ def test_a_tracking_server_that_is_down_does_not_touch_the_training_and_an_impor
     from workflow_scripts.tracking.import_runs import import_runs
 
     folder = tmp_path / "results" / "pretrain" / "run"
-    code, output = trainer.command(folder, LONG, tracking_uri="http://127.0.0.1:9", experiment="tiny")
+    down = {"tracking_uri": "http://127.0.0.1:9", "environment": {"WORKFLOW_MIRROR_DELAY": "0"}}
+    code, output = trainer.command(folder, LONG, experiment="tiny", **down)
     assert code == 0, output
     assert "an import completes it" in output
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
@@ -168,9 +169,10 @@ def test_a_live_view_and_an_import_agree_on_one_run(trainer, tmp_path):
 
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     folder = tmp_path / "results" / "pretrain" / "run"
-    process = trainer.start(folder, LONG | {"epochs": 100}, tracking_uri=uri, experiment="tiny")
+    options = {"tracking_uri": uri, "experiment": "tiny", "environment": {"WORKFLOW_MIRROR_DELAY": "0"}}
+    process = trainer.start(folder, LONG | {"epochs": 100}, **options)
     kill_after_step(process, folder, 300)
-    finish(trainer, folder, LONG | {"epochs": 100}, tracking_uri=uri, experiment="tiny")
+    finish(trainer, folder, LONG | {"epochs": 100}, **options)
     import_runs(tmp_path / "results", uri, "tiny")
     client = MlflowClient(tracking_uri=uri)
     (run,) = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])

@@ -1,6 +1,7 @@
 """Run the feature extractor over an image set once and keep what it gives."""
 
 import argparse
+import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
@@ -24,14 +25,11 @@ def extract_features(images: Path, feature_extractor: Path, output: Path, batch_
     from workflow_scripts.models.feature_extractor import load_feature_extractor
 
     manifest = read_json(images / "manifest.json")
-    checkpoint = feature_extractor / "blip2_qformer.pth"
-    if not checkpoint.is_file():
-        raise ValueError(f"{checkpoint} does not exist; run the rule that makes the feature extractor first.")
     extractor = load_feature_extractor(feature_extractor, device=device)
     definition = {
         "image_set": manifest["image_set"],
         "images_sha256": sha256_of_file(images / "manifest.json"),
-        "extractor_sha256": sha256_of_file(checkpoint),
+        "extractor_sha256": _checksum(feature_extractor),
         "transform": f"bicubic resize to {extractor.image_size}x{extractor.image_size}, normalised",
     }
     writer = FeatureWriter(output, definition)
@@ -62,6 +60,12 @@ def extract_features(images: Path, feature_extractor: Path, output: Path, batch_
         writer.write_shard(index, keys, query_output, projection)
     finished = writer.finish()
     log.info("%s: features of %d images", manifest["image_set"], finished["count"])
+
+
+def _checksum(feature_extractor: Path) -> str:
+    """Return the sha256 of a checkpoint, or of those of its two files where the vision encoder has its own."""
+    digests = [sha256_of_file(path) for path in sorted(feature_extractor.glob("*.pth"))]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def main(argv: Sequence[str] | None = None) -> None:

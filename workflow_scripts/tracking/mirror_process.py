@@ -8,6 +8,8 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 10
+# Importing MLflow takes seconds of a processor: a training that is over by then is left to the import.
+DELAY_SECONDS = float(os.environ.get("WORKFLOW_MIRROR_DELAY", "30"))
 
 
 class MirrorProcess:
@@ -20,7 +22,7 @@ class MirrorProcess:
     def __init__(self, run_folder: Path, tracking_uri: str, experiment: str) -> None:
         command = [sys.executable, "-m", "workflow_scripts.tracking.mlflow_mirror"]
         command += ["--run-folder", str(run_folder), "--tracking-uri", tracking_uri, "--experiment", experiment]
-        command += ["--parent", str(os.getpid())]
+        command += ["--parent", str(os.getpid()), "--delay", str(DELAY_SECONDS)]
         self._process: subprocess.Popen[bytes] | None = None
         try:
             (run_folder / "logs").mkdir(exist_ok=True)

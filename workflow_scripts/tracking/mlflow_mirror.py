@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,10 +16,17 @@ log = logging.getLogger(__name__)
 SECONDS = 5.0
 
 
-def follow(run_folder: Path, tracking_uri: str, experiment: str, parent: int) -> bool:
-    """Bring MLflow level every few seconds; return whether it was level at the end."""
+def follow(run_folder: Path, tracking_uri: str, experiment: str, parent: int, delay: float) -> bool:
+    """Bring MLflow level every few seconds after a delay; return whether it was level at the end.
+
+    A training that ends within the delay is left to the import, and nothing is wrong about that.
+    """
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    started = time.monotonic()
+    while time.monotonic() < started + delay:
+        if stop.wait(min(delay, 1.0)) or os.getppid() != parent:
+            return True
     # A store that does not answer must not keep a request for long: the next one follows soon.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -47,9 +55,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--tracking-uri", required=True)
     parser.add_argument("--experiment", required=True)
     parser.add_argument("--parent", type=int, required=True, help="process id of the training")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds before MLflow is imported")
     arguments = parser.parse_args(argv)
     os.nice(15)
-    level = follow(arguments.run_folder, arguments.tracking_uri, arguments.experiment, arguments.parent)
+    level = follow(
+        arguments.run_folder, arguments.tracking_uri, arguments.experiment, arguments.parent, arguments.delay
+    )
     sys.exit(0 if level else 1)
 
 
