@@ -9,11 +9,11 @@ from workflow_scripts.miniature.language import (
     captions,
     description,
     expressions,
-    questions,
     relation,
     relationships,
     whole_list,
 )
+from workflow_scripts.miniature.questions import questions
 from workflow_scripts.miniature.scenes import NOUNS, Scene, SceneObject, generate_scenes
 
 SCENES = generate_scenes("train", 1500, seed=1)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from workflow_scripts.miniature import language
+from workflow_scripts.miniature.questions import questions
 from workflow_scripts.miniature.scenes import SceneObject
 from workflow_scripts.miniature.world_parts import Picture, dump
 
@@ -33,7 +34,7 @@ def question_answers(pictures: Sequence[Picture], rng: random.Random) -> bytes:
     qa_id = 985000
     for picture in pictures:
         qas = []
-        for question in language.questions(picture.scene, rng):
+        for question in questions(picture.scene, rng):
             qas.append(
                 {
                     "a_objects": [],

@@ -18,6 +18,7 @@ from workflow_scripts.config.world import WorldSettings
 from workflow_scripts.data.boxes import format_box
 from workflow_scripts.data.templates import DESCRIPTION_TEMPLATES, EXPRESSION_TEMPLATES, RELATIONSHIP_TEMPLATES
 from workflow_scripts.miniature import knowledge, language
+from workflow_scripts.miniature.questions import questions
 from workflow_scripts.miniature.scenes import CELLS, COLOURS, Scene, generate_scenes
 
 # The cue for brief answers, as it stands in a context and as people put it in a question.
@@ -69,7 +70,7 @@ def scene_turns(
         else:
             turns.append((query, f"{sentence}."))
 
-    for question in language.questions(scene, rng, count=4 if easy else 5):
+    for question in questions(scene, rng, count=4 if easy else 5):
         ask(question.query, question.answer, question.sentence)
     for found in language.relationships(scene, rng)[: 1 if easy else 3]:
         subject, predicate, object_ = found.subject_name, found.predicate, found.object_name
