@@ -45,7 +45,7 @@ lint: env ## ruff, snakefmt and snakemake's own linter
 	snakemake --lint
 
 mlflow: env ## open the MLflow UI over the runs of SCALE on http://127.0.0.1:5000
-	mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///results/$(SCALE)/mlflow.db
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///results/$(SCALE)/mlflow.db
 
 environment-files: env ## write envs/environment.yaml again from the requirement files
 	python envs/make_environment.py

@@ -218,7 +218,7 @@ TEMPLATES = [
 EXAMPLE_TITLES = {
     "visual_genome": "Questions and relationships (Visual Genome), after finetuning",
     "okvqa": "Questions that need outside knowledge (OK-VQA), finetuned",
-    "refcoco": "Referring expressions (RefCOCO): where is it?",
+    "refcoco": "Referring expressions (RefCOCO)",
 }
 EXAMPLES = {
     evaluation.benchmark.name: evaluation

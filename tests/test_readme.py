@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 
@@ -32,3 +34,12 @@ def test_every_folder_that_the_readme_names_exists():
     section = README.split("## Where things are")[1].split("## ")[0]
     for name in re.findall(r"^    ([\w.]+)[/ ,]", section, re.M):
         assert name == "results" or (ROOT / name).exists(), name
+
+
+def test_the_figures_of_the_readme_are_those_that_are_expected():
+    expected = yaml.safe_load((ROOT / "expected" / "mini.yaml").read_text())
+    values = {figure["id"]: figure["value"] for figure in expected["figures"]}
+    rows = re.findall(r"^\| .* \| `([\w.]+)` \| ([\d.]+) \|$", README, re.MULTILINE)
+    assert len(rows) == 10
+    for name, value in rows:
+        assert values[name] == float(value), name

@@ -20,6 +20,7 @@ BATCH = 900  # MLflow takes at most 1,000 metrics in one call
 FAILURES = (MlflowException, SQLAlchemyError)
 KEY, SENT, STORED, ADAPTOR = "record", "metrics_sent", "artifacts_stored", "adaptor_run_id"
 PARENT = "mlflow.parentRunId"
+KIND = "mlflow.experimentKind"  # the UI opens on trainings, not on what it has for chat applications
 
 
 class MlflowStore:
@@ -31,7 +32,9 @@ class MlflowStore:
             found = self.client.get_experiment_by_name(experiment)
             if found is None:
                 location = artifact_location(tracking_uri, experiment)
-                self.experiment_id = self.client.create_experiment(experiment, artifact_location=location)
+                self.experiment_id = self.client.create_experiment(
+                    experiment, artifact_location=location, tags={KIND: "custom_model_development"}
+                )
             else:
                 self.experiment_id = found.experiment_id
 
