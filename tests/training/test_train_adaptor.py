@@ -117,6 +117,23 @@ def test_every_zero_stage_trains_the_same_and_its_checkpoint_and_export_hold_the
     np.testing.assert_allclose(losses(folder), losses(finished), rtol=1e-5)
 
 
+def interrupt(trainer, folder, settings):
+    """Stop a training in this process after a few steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        looks = iter(range(1000))
+        patch.setattr(wall_time.Deadline, "reached", lambda self: next(looks) == 5)
+        with pytest.raises(SystemExit):
+            trainer.here(folder, settings)
+
+
+def test_a_training_goes_on_at_another_zero_stage_except_from_or_to_none(finished, trainer, tmp_path):
+    interrupt(trainer, tmp_path / "tiny", {"zero_stage": 1})
+    with pytest.raises(ValueError, match=r"at ZeRO stage 1 and cannot go on at stage 0"):
+        trainer.here(tmp_path / "tiny", {"zero_stage": 0})
+    folder = trainer.here(tmp_path / "tiny", {"zero_stage": 2})
+    np.testing.assert_allclose(losses(folder), losses(finished), rtol=1e-5)
+
+
 def test_passes_over_parts_of_a_batch_add_up_to_the_batch(finished, trainer, tmp_path):
     folder = trainer.here(tmp_path / "tiny", {"micro_batch_size": 2})
     np.testing.assert_allclose(losses(folder), losses(finished), rtol=1e-5)

@@ -66,7 +66,6 @@ class TrainingLoop:
         self.micro_batch_size, self.passes = shares(settings, self.world_size)
         self.order = BatchOrder(samples.lengths, settings.batch_size, settings.seed, settings.length_window)
         self.steps = settings.epochs * self.order.steps_per_epoch
-        self.saved_step = where.step
 
     def run(self, label: str, facts: dict[str, Any]) -> str:
         """Train, and return why it ended: `finished`, `wall_time`, or the name of a signal."""
@@ -220,4 +219,3 @@ class TrainingLoop:
             distributed.barrier()
         self.where.longest_save = max(self.where.longest_save, time.perf_counter() - started)
         self.deadline.longest_save = self.where.longest_save
-        self.saved_step = self.where.step

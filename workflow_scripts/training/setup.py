@@ -3,6 +3,7 @@
 import argparse
 import logging
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def assemble(arguments: argparse.Namespace, settings: TrainingSettings, folder: 
             f"{latest.folder} was trained in {state['precision']}, and this device would go on in {precision}; set "
             f"precision = {state['precision']!r}, or use the kind of device that it began on."
         )
-    if state is not None and any(state[key] != facts[key] for key in ("world_size", "zero_stage")):
+    if state is not None and _needs_conversion(state, facts):
         log.info("the checkpoint is of %d processes at ZeRO stage %d", state["world_size"], state["zero_stage"])
         universal = agree(convert_to_universal(latest.folder) if folder is not None else None)
         config["checkpoint"] = {"load_universal": True}
@@ -92,6 +93,19 @@ def assemble(arguments: argparse.Namespace, settings: TrainingSettings, folder: 
         if universal is not None and folder is not None:
             shutil.rmtree(universal)
     return Assembly(engine, samples, validation, checkpoints, state, facts)
+
+
+def _needs_conversion(state: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint's optimizer state is cut into other parts than this training holds."""
+    before, now = state["zero_stage"], facts["zero_stage"]
+    if before == now == 0:
+        return False  # every process holds all of it
+    if 0 in (before, now):
+        raise ValueError(
+            f"The checkpoint was written at ZeRO stage {before} and cannot go on at stage {now}: only stages "
+            f"above 0 change into each other; set zero_stage = {before}."
+        )
+    return before != now or state["world_size"] != facts["world_size"]
 
 
 def _samples(name: str, table: Path, arguments: argparse.Namespace, stores: FeatureStores, prompt: Prompt) -> Samples:
