@@ -1,6 +1,7 @@
 """What every job of the workflow finds in its environment."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +15,22 @@ def prepare_job_environment(project: Path) -> None:
     _put_first("PATH", Path(sys.executable).parent)
     _put_first("PYTHONPATH", project)
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    if "SLURM_JOB_ID" in os.environ and "SLURM_JOB_END_TIME" not in os.environ:
+        _ask_for_the_end_of_the_job()
+
+
+def _ask_for_the_end_of_the_job() -> None:
+    """Set SLURM_JOB_END_TIME, in seconds since 1970, which SLURM itself sets from 23.02 on only."""
+    command = ["squeue", "--noheader", "--jobs", os.environ["SLURM_JOB_ID"], "--format", "%e"]
+    try:
+        answer = subprocess.run(
+            command, env={**os.environ, "SLURM_TIME_FORMAT": "%s"}, capture_output=True, text=True, timeout=60
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        print(f"The end of this SLURM job is unknown: {error}", file=sys.stderr)
+        return
+    if answer.stdout.strip().isdigit():
+        os.environ["SLURM_JOB_END_TIME"] = answer.stdout.strip()
 
 
 def _put_first(variable: str, folder: Path) -> None:
