@@ -72,6 +72,14 @@ def test_every_figure_has_an_id_of_its_own_and_an_experiment_that_repeats_one_is
     assert "okvqa.accuracy.finetuned" in figures
 
 
+def test_the_plain_figures_are_those_of_the_report_in_whatever_order_experiments_are_named():
+    rows = {"hot": {"changes": {"finetune": {"learning_rate": 0.01}}}, **CONFIG["experiments"]}
+    config = {**CONFIG, "scale": "mini", "experiments": rows}
+    found = evaluations(chains(load_settings(config, ROOT / "scales")).values())
+    after = {evaluation.figure: evaluation.run.name for evaluation in found if evaluation.variant == "after"}
+    assert after == {"visual_genome.exact_match.after": "report", "visual_genome.exact_match.after@hot": "hot"}
+
+
 def test_stages_that_a_scale_has_no_data_for_are_left_out():
     found = all_chains(scale="photos")
     assert found["okvqa"].stages == found["report"].stages == ("pretrain",)

@@ -52,6 +52,11 @@ def test_an_error_in_an_experiment_names_the_experiment():
         settings(experiments=rows)
 
 
+def test_without_the_experiment_of_the_report_nothing_runs():
+    with pytest.raises(ValueError, match="experiments has no row 'report'"):
+        load_settings({**CONFIG, "experiments": {"other": {"stages": ["pretrain"]}}}, SCALES)
+
+
 def test_an_experiment_changes_only_what_it_names():
     rows = {"hot": {"changes": {"finetune": {"learning_rate": 0.5}}}}
     found = settings(experiments=rows)

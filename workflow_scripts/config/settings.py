@@ -18,6 +18,8 @@ from workflow_scripts.config.vision import ClipSettings, FeatureExtractorSetting
 from workflow_scripts.config.world import WorldSettings
 
 Model = TypeVar("Model", bound=Section)
+# The experiment that the tables of the report are about; it comes first, whatever else is asked for.
+REPORT = "report"
 Stage = Literal["pretrain", "finetune", "finetune_okvqa", "finetune_refcoco"]
 
 
@@ -113,12 +115,14 @@ def load_settings(config: Mapping[str, Any], scales: Path) -> Settings:
     scale = _validated(Scale, values, "")
     experiments = {
         key: _validated(Experiment, row or {}, f"experiments.{key}.")
-        for key, row in (own.get("experiments") or {}).items()
+        for key, row in sorted((own.get("experiments") or {}).items(), key=lambda item: item[0] != REPORT)
     }
     of_experiments = {
         key: _validated(Scale, merge(values, row.changes), f"experiments.{key}.changes.")
         for key, row in experiments.items()
     }
+    if REPORT not in experiments:
+        raise ValueError(f"experiments has no row {REPORT!r}, which the tables of the report are about; add it.")
     own["experiments"] = experiments
     return _validated(Settings, {**own, "scale": name, "values": scale, "of_experiments": of_experiments}, "")
 
