@@ -1,0 +1,85 @@
+"""The results of a scale as the workflow leaves them, with tiny untrained models, made in a second or two."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+WORDS = ["a", "red", "cat", "blue", "kite", "what", "colour", "is", "the", "picture", "in", "?"]
+COLOURS = ["red", "green", "blue", "yellow", "orange", "purple", "brown", "white", "black", "pink", "grey", "teal"]
+
+
+def write_tiny_results(scale: Path) -> Path:
+    """Models, two trainings, eighteen pictures and their index below a folder, which is returned."""
+    extractor = write_extractor(scale / "models" / "feature_extractor-aaa")
+    width = write_language_model(scale / "models" / "language_model-bbb")
+    write_pictures(scale / "pictures")
+    from workflow_scripts.search import build
+
+    index = ["--images", scale / "pictures", "--feature-extractor", extractor, "--output", scale / "search/pictures-d"]
+    build.main(list(map(str, index)))
+    checksum = json.loads((scale / "search/pictures-d/index.json").read_text())["extractor_sha256"]
+    write_run(scale, "pretrain", "report", checksum, width, seed=1)
+    write_run(scale, "finetune", "report", checksum, width, seed=2)
+    return scale
+
+
+def write_extractor(folder: Path) -> Path:
+    from workflow_scripts.config.vision import QformerGeometry
+    from workflow_scripts.models.blip2 import SPECIAL_TOKENS, build_blip2_qformer
+    from workflow_scripts.models.feature_extractor import save_feature_extractor
+
+    folder.mkdir(parents=True)
+    vocabulary = [*SPECIAL_TOKENS, *WORDS]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
+    vision = {"image_size": 32, "vit_width": 32, "vit_depth": 1, "vit_heads": 2, "embed_dim": 16, "max_text_length": 8}
+    q_former = {"qformer_width": 32, "qformer_layers": 2, "qformer_heads": 2, "qformer_intermediate": 32}
+    torch.manual_seed(1)
+    model = build_blip2_qformer(QformerGeometry(**vision, **q_former, cross_attention_freq=1), folder / "vocab.txt")
+    save_feature_extractor(model, folder, vocabulary)
+    return folder
+
+
+def write_language_model(folder: Path) -> int:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from workflow_scripts.small_models.tokenizer import build_tokenizer
+
+    tokenizer = build_tokenizer([" ".join(WORDS), "a red cat sits left of the blue dog.", "what colour is the cat?"])
+    sizes = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
+    tokens = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    torch.manual_seed(0)
+    config = LlamaConfig(vocab_size=len(tokenizer), initializer_range=0.3, **sizes, **tokens)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return sizes["hidden_size"]
+
+
+def write_pictures(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for number, colour in enumerate([*COLOURS, *COLOURS[:6]]):
+        picture = Image.new("RGB", (64, 48), colour)
+        picture.paste(COLOURS[(number * 5 + 3) % len(COLOURS)], (8 + number, 10, 30 + number, 40))
+        picture.save(folder / f"{number:02d}.png")
+
+
+def write_run(scale: Path, stage: str, name: str, extractor: str, width: int, seed: int) -> Path:
+    """A finished training: an adaptor and the record that the demo reads; later seeds are newer."""
+    from workflow_scripts.models.adaptor import build_adaptor, save_adaptor
+
+    folder = scale / stage / f"{name}-{seed}"
+    folder.mkdir(parents=True)
+    torch.manual_seed(seed)
+    save_adaptor(build_adaptor("linear", 32, width), folder / "adaptor.safetensors")
+    record = {"run_id": str(seed), "name": name, "stage": stage, "language_model": "lm"}
+    record |= {"identity": {"from": {"language_model": "bbb"}}, "features": [{"extractor": extractor}]}
+    (folder / "run.json").write_text(json.dumps(record))
+    os.utime(folder / "run.json", (1_700_000_000 + seed, 1_700_000_000 + seed))
+    return folder
+
+
+def random_picture(seed: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (40, 60, 3), dtype=np.uint8))

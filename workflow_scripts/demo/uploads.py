@@ -1,0 +1,44 @@
+"""Pictures and texts that visitors give: what cannot be used is refused in a sentence."""
+
+import warnings
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from workflow_scripts.config.demo import DemoSettings
+from workflow_scripts.search.pictures import open_picture
+from workflow_scripts.search.query import clean_query
+
+# By content, whatever the file is called. Pillow reads more formats, some of them with outside programs (EPS).
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+
+
+def read_upload(path: Path, settings: DemoSettings) -> Image.Image:
+    """Decode an uploaded picture as upright RGB without its metadata."""
+    path = Path(path)
+    if path.stat().st_size > settings.max_upload_megabytes * 1_000_000:
+        raise ValueError(f"This file has more than {settings.max_upload_megabytes} MB; choose a smaller one.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # our own limit of pixels is what counts
+            with Image.open(path, formats=FORMATS):
+                pass
+            picture = open_picture(path, settings.max_upload_pixels)
+    except UnidentifiedImageError:
+        raise ValueError("This file is not a picture that can be read (JPEG, PNG, WebP, GIF, BMP, TIFF).") from None
+    except Image.DecompressionBombError:
+        raise ValueError(f"This picture has more than {settings.max_upload_pixels:,} pixels.") from None
+    except (ValueError, OSError, SyntaxError) as error:
+        raise ValueError(f"This picture cannot be used: {error}.") from error
+    bare = Image.new("RGB", picture.size)
+    bare.paste(picture)
+    return bare
+
+
+def read_text(text: str, what: str, settings: DemoSettings) -> str:
+    """A query or a question without surplus spaces; an empty or a very long one is refused."""
+    if len(text) > settings.max_characters:
+        raise ValueError(f"This {what} has {len(text):,} characters; put it in at most {settings.max_characters:,}.")
+    if not text.strip():
+        raise ValueError("Say what you are looking for." if what == "query" else "Type a question about the picture.")
+    return clean_query(text)
