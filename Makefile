@@ -8,8 +8,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 STAMP := $(VENV)/.installed
+SLURM_PACKAGES := slurmctld slurmd slurm-client munge
 
-.PHONY: help env reproduce plan test test-fast lint mlflow environment-files
+.PHONY: help env reproduce plan test test-fast slurm-test lint mlflow environment-files
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -37,6 +38,16 @@ test: env ## all tests but those that need SLURM or a browser
 
 test-fast: env ## the tests of a few seconds
 	python -m pytest -m "not slow and not slurm and not browser"
+
+slurm-test: env ## the tests on a SLURM cluster on this host alone; root gets Debian's packages installed where they are missing
+	@{ command -v slurmctld && command -v slurmd && command -v munged && command -v sbatch; } > /dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	    echo "Installing $(SLURM_PACKAGES) with apt-get."; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SLURM_PACKAGES); \
+	  else \
+	    echo "SLURM is missing and only root can install it (Debian: $(SLURM_PACKAGES)): its tests will be skipped."; \
+	  fi; }
+	python -m pytest -m slurm tests/slurm
 
 lint: env ## ruff, snakefmt and snakemake's own linter
 	ruff check .
