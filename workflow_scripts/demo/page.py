@@ -38,6 +38,11 @@ def note(text: str, problem: bool = False) -> str:
     return f'<span role="status"{" class=problem" if problem else ""}>{html.escape(text)}</span>'
 
 
+def message(role: str, text: str) -> dict[str, Any]:
+    """One turn of the conversation; the chat takes its content for HTML, so that it is escaped."""
+    return {"role": role, "content": html.escape(text, quote=False)}
+
+
 def sentence(error: Exception) -> str:
     """What a visitor is told about an error: the sentence of one that we raised, a general one otherwise."""
     if isinstance(error, ValueError):
@@ -133,22 +138,22 @@ class Handlers:
         except ValueError as error:
             yield gr.skip(), gr.skip(), gr.skip(), note(sentence(error), problem=True), *idle
             return
-        talk = [*talk, {"role": "user", "content": question}, {"role": "assistant", "content": "…"}]
+        talk = [*talk, message("user", question), message("assistant", "…")]
         yield "", talk, seen.shown, note("Thinking."), *busy
         stop = threading.Event()
         self._answering[request.session_hash or ""] = stop
         text = ""
         try:
             for text in self.system.conversation.answer(seen.query_output, question, settings, stop, adaptor):
-                talk[-1]["content"] = text or "…"
+                talk[-1] = message("assistant", text or "…")
                 yield gr.skip(), talk, gr.skip(), gr.skip(), gr.skip(), gr.skip()
-            talk[-1]["content"] = text or "(The model said nothing.)"
+            talk[-1] = message("assistant", text or "(The model said nothing.)")
             yield gr.skip(), talk, draw_box(seen.shown, text), note(f"You are looking at {seen.name}."), *idle
         except Stopped:
-            talk[-1]["content"] = f"{text} (stopped)".strip()
+            talk[-1] = message("assistant", f"{text} (stopped)".strip())
             yield gr.skip(), talk, gr.skip(), note("Stopped."), *idle
         except Exception as error:
-            talk[-1]["content"] = "(no answer)"
+            talk[-1] = message("assistant", "(no answer)")
             yield gr.skip(), talk, gr.skip(), note(sentence(error), problem=True), *idle
         finally:
             stop.set()
@@ -171,37 +176,41 @@ def build_page(system: System) -> gr.Blocks:
     ) as page:
         rows = gr.State([])
         seen = gr.State(None)
-        gr.HTML(_head(system), elem_id="head", padding=False)
+        gr.HTML(_head(system), elem_id="head")
         with gr.Row(equal_height=False, elem_id="both"):
-            with gr.Column(scale=6, min_width=320):
+            with gr.Column(scale=7, min_width=320):
                 with gr.Row(elem_classes="line"):
                     query = gr.Textbox(label="What are you looking for?", max_lines=1, elem_id="query")
                     search = gr.Button("Search", variant="primary", elem_id="search")
                 query_chips = _chips(example_queries(scale))
-                found = gr.HTML(elem_classes="note", elem_id="found", padding=False)
+                found = gr.HTML(elem_classes="note", elem_id="found")
                 gallery = gr.Gallery(
                     label="Pictures", show_label=False, columns=5, height="auto", object_fit="contain",
                     allow_preview=False, interactive=False, buttons=[], elem_id="pictures",
                 )  # fmt: skip
             with gr.Column(scale=5, min_width=320):
                 picture = gr.Image(
-                    label="The picture", show_label=False, interactive=False, height=300, buttons=[], elem_id="picture",
+                    label="The picture", show_label=False, interactive=False, height=270, buttons=[], elem_id="picture",
                     placeholder="Click a picture to talk about it.",
                 )  # fmt: skip
                 upload = gr.UploadButton("Use a picture of your own", file_types=["image"], size="sm", elem_id="upload")
                 talk = gr.Chatbot(
-                    label="Conversation", show_label=False, height=260, render_markdown=False, buttons=[],
+                    label="Conversation", show_label=False, height=230, render_markdown=False, buttons=[],
                     placeholder="Each question is answered from the picture alone.", elem_id="talk",
                 )  # fmt: skip
                 with gr.Row(elem_classes="line"):
                     question = gr.Textbox(label="Ask about the picture", max_lines=1, elem_id="question")
                     ask = gr.Button("Ask", variant="primary", elem_id="ask")
                     stop = gr.Button("Stop", variant="stop", visible=False, elem_id="stop")
-                about = gr.HTML(elem_classes="note", elem_id="about", padding=False)
+                about = gr.HTML(elem_classes="note", elem_id="about")
                 question_chips = _chips(example_questions(scale))
                 with gr.Accordion("How answers are made", open=False):
                     adaptors = system.conversation.adaptors
-                    adaptor = gr.Dropdown(adaptors, value=adaptors[0], label="Answers by", elem_id="adaptor")
+                    boxes = any("refcoco" in name for name in adaptors)
+                    adaptor = gr.Dropdown(
+                        adaptors, value=adaptors[0], label="Answers by", elem_id="adaptor",
+                        info="The RefCOCO training draws its answers: “give the box of the kite.”" if boxes else None,
+                    )  # fmt: skip
                     beams = gr.Slider(1, 8, value=1, step=1, label="Beams", elem_id="beams")
                     temperature = gr.Slider(0, 2, value=0, step=0.1, label="Temperature (0 does not sample)")
                     longest = gr.Slider(1, 128, value=32, step=1, label="Longest answer, in tokens")

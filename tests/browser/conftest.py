@@ -1,0 +1,24 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "demo"))
+
+from chromium import PROGRAM, Chromium
+from tiny_results import write_tiny_results
+
+
+@pytest.fixture(scope="session")
+def tiny_results(tmp_path_factory):
+    return write_tiny_results(tmp_path_factory.mktemp("results") / "tiny_scale")
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    if PROGRAM is None:
+        pytest.skip("Chromium is not installed")
+    chromium = Chromium(tmp_path_factory.mktemp("profile"))
+    yield chromium
+    chromium.close()
