@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 STAMP := $(VENV)/.installed
 SLURM_PACKAGES := slurmctld slurmd slurm-client munge
 
-.PHONY: help env reproduce plan test test-fast slurm-test lint mlflow environment-files
+.PHONY: help env reproduce plan demo test test-fast test-browser slurm-test lint mlflow environment-files
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -39,6 +39,9 @@ test: env ## all tests but those that need SLURM or a browser
 test-fast: env ## the tests of a few seconds
 	python -m pytest -m "not slow and not slurm and not browser"
 
+test-browser: env ## the tests of the demo in Chromium, which has to be installed
+	python -m pytest -m browser
+
 slurm-test: env ## the tests on a SLURM cluster on this host alone; root gets Debian's packages installed where they are missing
 	@{ command -v slurmctld && command -v slurmd && command -v munged && command -v sbatch; } > /dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
@@ -54,6 +57,9 @@ lint: env ## ruff, snakefmt and snakemake's own linter
 	ruff format --check .
 	snakefmt --check Snakefile rules
 	snakemake --lint
+
+demo: env ## search and talk about pictures on http://127.0.0.1:7860, on the newest training of SCALE
+	python -m workflow_scripts.demo.app --results results/$(SCALE)
 
 mlflow: env ## open the MLflow UI over the runs of SCALE on http://127.0.0.1:5000
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///results/$(SCALE)/mlflow.db
