@@ -9,8 +9,8 @@ import pytest
 
 pytestmark = pytest.mark.slurm
 
-# More epochs than a job of two minutes has time for.
-LONG = {"pretrain": "{epochs: 400, warmup_epochs: 1, checkpoint_every: 1000}"}
+# More epochs than jobs of two minutes have time for, that stop 50 seconds before their end.
+LONG = {"pretrain": "{epochs: 300, warmup_epochs: 1, checkpoint_every: 1000, wall_time_margin_seconds: 50}"}
 
 
 def job_of(output):
@@ -47,9 +47,9 @@ def test_a_job_gets_the_resources_that_the_profile_and_the_command_line_give_it(
 def test_a_training_cut_by_wall_times_takes_several_jobs_and_ends_as_one_that_was_not(cluster, prepared, tmp_path):
     whole = prepared.copy(tmp_path / "whole", "results", ".snakemake")
     cut = prepared.copy(tmp_path / "cut", "results", ".snakemake")
-    adaptor = whole.run_here("--until", "train_adaptor", **LONG)
+    whole.run_here("--until", "train_adaptor", **LONG)
     output = cut.submit("--until", "train_adaptor", "--set-resources", "train_adaptor:runtime=2", **LONG)
-    assert "Trying to restart job" in output, adaptor[-2000:]
+    assert "Trying to restart job" in output
     history = lines(only_run(cut, "pretrain") / "history.jsonl")
     jobs = [line["job_id"] for line in history if line["event"] == "begin"]
     ends = [line["reason"] for line in history if line["event"] == "end"]
