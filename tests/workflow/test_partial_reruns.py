@@ -66,6 +66,6 @@ def test_an_edit_of_what_a_program_imports_reruns_it(project):
 
 def test_a_misspelt_setting_stops_before_anything_runs(finished):
     output = finished.snakemake("--dry-run", succeeds=False, finetune="{learnig_rate: 0.1}")
-    assert "finetune.learnig_rate = 0.1" in output
+    assert "finetune.learnig_rate = '0.1'" in output
     assert "did you mean learning_rate?" in output
     assert "Traceback" not in output

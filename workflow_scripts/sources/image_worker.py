@@ -109,5 +109,6 @@ def _upright_rgb(image: Image.Image) -> io.BytesIO:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     stream = io.BytesIO()
-    image.convert("RGB").save(stream, "PNG", compress_level=1)
+    # Not PNG: once LAVIS (through decord) is imported in the same process, OpenCV finds another zlib and reads none.
+    image.convert("RGB").save(stream, "BMP")
     return stream
