@@ -31,9 +31,9 @@ if SCALE.world:
             f"{R}/logs/write_vision_corpus.log",
         benchmark:
             f"{R}/benchmarks/write_vision_corpus.tsv"
+        priority: 20
         conda:
             "../envs/environment.yaml"
-        priority: 20
         threads: 1
         resources:
             mem_mb=1500,
@@ -54,9 +54,9 @@ if SCALE.world:
             f"{R}/logs/write_text_corpus.log",
         benchmark:
             f"{R}/benchmarks/write_text_corpus.tsv"
+        priority: 10
         conda:
             "../envs/environment.yaml"
-        priority: 10
         threads: 1
         resources:
             mem_mb=1500,

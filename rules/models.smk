@@ -63,9 +63,9 @@ rule train_feature_extractor:
         f"{R}/logs/train_feature_extractor.log",
     benchmark:
         f"{R}/benchmarks/train_feature_extractor.tsv"
+    priority: 20
     conda:
         "../envs/environment.yaml"
-    priority: 20
     threads: 1
     resources:
         mem_mb=2500,
@@ -90,9 +90,9 @@ rule train_language_model:
         f"{R}/logs/train_language_model.log",
     benchmark:
         f"{R}/benchmarks/train_language_model.tsv"
+    priority: 10
     conda:
         "../envs/environment.yaml"
-    priority: 10
     threads: 1
     resources:
         mem_mb=2500,
