@@ -32,6 +32,13 @@ def test_a_search_gives_the_best_pictures_of_the_index(handlers):
     assert "15 of 18" in said
 
 
+def test_the_page_opens_with_the_query_of_its_address(handlers):
+    opened = handlers.greet(SimpleNamespace(query_params={"q": "a blue kite"}))
+    assert opened[0] == "a blue kite"
+    assert opened[2] == [hit.row for hit in handlers.system.search("a blue kite")]
+    assert handlers.greet(VISITOR)[2:] == ([], "")
+
+
 def test_turns_follow_each_other(handlers):
     seen = first_picture(handlers)
     talk = ask(handlers, seen, "what is it?")[-1][1]
@@ -87,8 +94,9 @@ def test_the_box_of_an_answer_is_drawn_and_no_other_answer_changes_the_picture()
     picture = Image.new("RGB", (100, 100), "red")
     assert draw_box(picture, "a red cat") is picture
     marked = draw_box(picture, "{<20><20><50><50>}")
-    assert marked.getpixel((45, 20)) != (255, 0, 0)
-    assert marked.getpixel((45, 45)) == (255, 0, 0)
+    scale = marked.width // 100
+    assert marked.getpixel((45 * scale, 20 * scale)) != (255, 0, 0)
+    assert marked.getpixel((45 * scale, 45 * scale)) == (255, 0, 0)
 
 
 def test_only_the_search_is_an_open_endpoint(system):

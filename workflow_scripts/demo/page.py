@@ -31,6 +31,7 @@ _KEEP_SEARCH_IN_ADDRESS = """(query) => {
 # On a phone the picture stands below the results.
 _SHOW_PICTURE = "() => document.querySelector('#picture').scrollIntoView({behavior: 'smooth', block: 'nearest'})"
 _FILE_AGE_SECONDS = 3600
+_DRAWN_SIZE = 500
 
 
 def note(text: str, problem: bool = False) -> str:
@@ -53,15 +54,17 @@ def sentence(error: Exception) -> str:
 
 def draw_box(picture: Image.Image, answer: str) -> Image.Image:
     """The picture with the box that an answer names, if it names one."""
-    box = parse_box(answer, *picture.size)
+    larger = max(1, round(_DRAWN_SIZE / max(picture.size)))  # a line on a thumbnail would hide what it surrounds
+    width, height = (larger * side for side in picture.size)
+    box = parse_box(answer, width, height)
     if box is None:
         return picture
-    x, y, width, height = box
-    marked = picture.copy()
-    line = max(2, max(picture.size) // 100)
+    marked = picture.resize((width, height), Image.Resampling.BICUBIC)
+    corners = (box[0], box[1], box[0] + box[2], box[1] + box[3])
+    line = max(width, height) // 150 + 1
     drawing = ImageDraw.Draw(marked)
-    drawing.rectangle((x, y, x + width, y + height), outline="white", width=line + 2)
-    drawing.rectangle((x, y, x + width, y + height), outline="#0f4c81", width=line)
+    drawing.rectangle(corners, outline="white", width=line + 2)
+    drawing.rectangle(corners, outline="#0f4c81", width=line)
     return marked
 
 
@@ -86,9 +89,10 @@ class Handlers:
         found = f"The best {len(hits)} of {len(self.system.index):,} pictures for “{query}”, in {seconds * 1000:.0f} ms"
         return gr.Gallery(pictures, selected_index=None), [hit.row for hit in hits], note(found)
 
-    def greet(self, request: gr.Request) -> str:
-        """The query in the address of the page, or the first example."""
-        return request.query_params.get("q") or next(iter(example_queries(self.system.experiment.scale)), "")
+    def greet(self, request: gr.Request) -> tuple[Any, ...]:
+        """The query in the address of the page, or the first example, and what `search` finds for it."""
+        query = request.query_params.get("q") or next(iter(example_queries(self.system.experiment.scale)), "")
+        return (query, *(self.search(query) if query else (gr.skip(), [], "")))
 
     def choose(self, rows: list[int], event: gr.SelectData) -> tuple[Any, ...]:
         """Look at a picture of the result; rows come from the visitor's state, never from the request."""
@@ -221,7 +225,8 @@ def build_page(system: System) -> gr.Blocks:
         gr.on([search.click, query.submit], **searching, api_name="search").then(
             None, query, None, js=_KEEP_SEARCH_IN_ADDRESS
         )
-        page.load(handlers.greet, None, query, api_visibility="private").then(**searching, api_visibility="private")
+        # Not through the queue: the page is empty until the answer is there.
+        page.load(handlers.greet, None, [query, gallery, rows, found], queue=False, api_visibility="private")
         for chip in query_chips:
             chip.click(_value_of(chip), None, query, api_visibility="private").then(
                 **searching, api_visibility="private"
