@@ -25,7 +25,8 @@ _SERIF = ("Charter", "Bitstream Charter", "Iowan Old Style", "Georgia", "Noto Se
 _FAILED = "Something went wrong here; the terminal that runs the demo says what. Please try again."
 _KEEP_SEARCH_IN_ADDRESS = """(query) => {
   const address = new URL(location.href);
-  query ? address.searchParams.set("q", query) : address.searchParams.delete("q");
+  const short = query && query.trim() && query.length <= 500;
+  short ? address.searchParams.set("q", query) : address.searchParams.delete("q");
   history.replaceState(null, "", address);
 }"""
 # On a phone the picture stands below the results.
