@@ -4,7 +4,18 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from workflow_scripts.job_environment import prepare_job_environment
+
+
+@pytest.fixture(autouse=True)
+def the_environment_is_put_back():
+    """What is tested writes into the environment, which monkeypatch does not see."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 def test_jobs_find_the_python_of_snakemake_and_the_package_first_and_once(monkeypatch, tmp_path):
