@@ -30,7 +30,6 @@ class Roles(Section):
         min_length=1, description="Image sets with captions that the adaptor is pretrained on."
     )
     retrieval: str = Field(description="Image set with captions for text-to-image retrieval and for search.")
-    retrieval_validation: str | None = Field(None, description="The same for choosing settings; never reported.")
     colour_matched: str | None = Field(None, description="Groups of pictures that differ in nouns only.")
     visual_genome: str | None = Field(None, description="Image set with questions and relationships.")
     descriptions: str | None = Field(None, description="Image set with long descriptions.")
