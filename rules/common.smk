@@ -53,12 +53,12 @@ def folders(paths):
 
 
 # Products by the name of their folder, as wildcards give them.
-IMAGES = by_key(CHAIN.images(name) for name in SCALE.roles.image_sets())
+IMAGES = by_key(CHAIN.images(name) for name in CHAIN.roles.image_sets())
 REGISTRY = load_registry()
 ANNOTATIONS = by_key(
-    CHAIN.annotations(entry.data_set) for name in SCALE.roles.image_sets() for entry in REGISTRY.image_set(name).lists
+    CHAIN.annotations(entry.data_set) for name in CHAIN.roles.image_sets() for entry in REGISTRY.image_set(name).lists
 )
-FEATURES = by_key(CHAIN.features(name) for name in SCALE.roles.image_sets())
+FEATURES = by_key(CHAIN.features(name) for name in CHAIN.roles.image_sets())
 MIXES = by_key(run.parents["samples"] for chain in CHAINS.values() for run in chain.runs if run.area != "pretrain")
 BENCHMARKS = by_key(CHAIN.benchmark(name) for name in CHAIN.benchmarks)
 # The miniature publishes which of its pictures are held out; real data sets have splits of their own.
@@ -68,7 +68,7 @@ RUNS = {run.path: run for chain in CHAINS.values() for run in chain.runs}
 BY_PATH = {evaluation.path: evaluation for evaluation in EVALUATIONS}
 CHAIN_OF_RUN = {run.path: chain for chain in CHAINS.values() for run in chain.runs}
 RETRIEVAL = {
-    "coco_retrieval": SCALE.roles.retrieval,
+    CHAIN.retrieval_benchmark: CHAIN.roles.retrieval,
     **({"colour_matched": SCALE.roles.colour_matched} if SCALE.roles.colour_matched else {}),
 }
 # A change of anything that retrieval depends on is a new folder for its scores, as everywhere.

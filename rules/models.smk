@@ -22,7 +22,7 @@ if not SCALE.world:
         params:
             folder=lambda wildcards, output: folder(output[0]),
             images=lambda wildcards, input: folders(input.images),
-            image_size=SCALE.feature_extractor.geometry.image_size,
+            image_size=SCALE.extractor_image_size,
             code=code_digest("workflow_scripts.small_models.write_vision_corpus"),
         shell:
             "python -m workflow_scripts.small_models.write_vision_corpus --pairs {input.pairs:q}"

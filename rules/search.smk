@@ -3,8 +3,8 @@
 
 rule build_index:
     input:
-        images=at(CHAIN.images(SCALE.roles.retrieval), "manifest.json"),
-        features=at(CHAIN.features(SCALE.roles.retrieval), "manifest.json"),
+        images=at(CHAIN.images(CHAIN.roles.retrieval), "manifest.json"),
+        features=at(CHAIN.features(CHAIN.roles.retrieval), "manifest.json"),
         feature_extractor=at(CHAIN.feature_extractor, "SHA256SUMS"),
     output:
         at(CHAIN.index, "index.json"),
@@ -36,7 +36,7 @@ rule search_sheet:
     input:
         index=at(CHAIN.index, "index.json"),
         feature_extractor=at(CHAIN.feature_extractor, "SHA256SUMS"),
-        questions=at(CHAIN.benchmark("coco_retrieval"), "questions.parquet"),
+        questions=at(CHAIN.benchmark(CHAIN.retrieval_benchmark), "questions.parquet"),
     output:
         f"{R}/report/sheet.json",
     log:

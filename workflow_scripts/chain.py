@@ -10,15 +10,9 @@ from functools import cached_property
 from typing import Any
 
 from workflow_scripts.config.base import Section
-from workflow_scripts.config.settings import Scale, Settings
+from workflow_scripts.config.data import BenchmarkSettings
+from workflow_scripts.config.settings import Roles, Scale, Settings
 from workflow_scripts.identity import run_id
-
-MIXES = {
-    "finetune": "visual_genome_mix",
-    "finetune_okvqa": "okvqa_mix",
-    "finetune_refcoco": "refcoco_mix",
-}
-"""The mix that each finetuning stage learns from; pretraining learns from the filtered pairs."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +55,11 @@ class Chain:
     stages: tuple[str, ...] = ()
     label: str = ""
 
+    @property
+    def roles(self) -> Roles:
+        """Which image sets play which part where the scale's split is evaluated."""
+        return self.scale.roles.of_split(self.scale.evaluation_split)
+
     def _source(self) -> dict[str, Product]:
         """What everything that is downloaded comes from: the miniature world, or the outside, which has no identity."""
         return {"world": self.world} if self.world else {}
@@ -78,8 +77,39 @@ class Chain:
         definition: dict[str, Any] = {"image_set": image_set, "maximum": self.scale.maximum_images.get(image_set)}
         return Product("images", image_set, definition, self._source(), self.scale.download)
 
+    def pretrained(self, role: str) -> Product | None:
+        """A model that others trained, as the registry has it: vision_encoder, text_encoder or language_model."""
+        name = getattr(self.scale.pretrained, role)
+        return Product("models", name, {"registered_model": name}) if name else None
+
+    def tokens(self, image_set: str) -> Product:
+        """The pretrained vision encoder's tokens of every picture of a set."""
+        encoder = self.pretrained("vision_encoder")
+        assert encoder is not None, "this scale trains its vision encoder"
+        parents = {"images": self.images(image_set), "vision_encoder": encoder}
+        return Product("tokens", image_set, {"tokens_of": image_set}, parents)
+
+    def _pairs_with_tokens(self) -> dict[str, Product]:
+        return {"pairs": self.pairs} | {name: self.tokens(name) for name in self.scale.roles.pretraining}
+
+    @cached_property
+    def linear_baseline(self) -> Product | None:
+        settings = self.scale.linear_baseline
+        if settings is None:
+            return None
+        parents = self._pairs_with_tokens()
+        return Product("models", "linear_baseline", {"model": "linear_baseline"}, parents, settings)
+
     @cached_property
     def feature_extractor(self) -> Product:
+        if self.scale.q_former:
+            parents = self._pairs_with_tokens()
+            for role in ("vision_encoder", "text_encoder"):
+                model = self.pretrained(role)
+                assert model is not None
+                parents[role] = model
+            name = "feature_extractor"
+            return Product("models", name, {"model": name}, parents, self.scale.q_former)
         return Product(
             "models",
             "feature_extractor",
@@ -90,6 +120,9 @@ class Chain:
 
     @cached_property
     def language_model(self) -> Product:
+        pretrained = self.pretrained("language_model")
+        if pretrained:
+            return Product("models", "language_model", {"model": "language_model"}, {"pretrained": pretrained})
         return Product(
             "models",
             "language_model",
@@ -108,17 +141,21 @@ class Chain:
         """What the small models learn from: kind is "vision" (pictures and captions) or "text"."""
         definition: dict[str, Any] = {"corpus": kind}
         if self.world is None and kind == "vision":
-            definition["image_size"] = self.scale.feature_extractor.geometry.image_size
-        return Product("corpora", kind, definition, self._source() or {"pairs": self.pairs})
+            definition["image_size"] = self.scale.extractor_image_size
+        parents = self._source() or {"pairs": self.pairs}
+        if self.world is None and kind == "text" and self.scale.mix_photo:
+            parents["mix"] = self.mix("photo_mix")
+        return Product("corpora", kind, definition, parents)
 
     def features(self, image_set: str) -> Product:
-        parents = {"images": self.images(image_set), "feature_extractor": self.feature_extractor}
+        source = self.tokens(image_set) if self.scale.q_former else self.images(image_set)
+        parents = {source.area: source, "feature_extractor": self.feature_extractor}
         return Product("features", image_set, {"features_of": image_set}, parents)
 
     @cached_property
     def index(self) -> Product:
         """The search index over the pictures of the retrieval benchmark."""
-        image_set = self.scale.roles.retrieval
+        image_set = self.roles.retrieval
         return Product("search", image_set, {"index_of": image_set}, {"features": self.features(image_set)})
 
     @cached_property
@@ -131,6 +168,7 @@ class Chain:
             "visual_genome_mix": self.scale.mix,
             "okvqa_mix": self.scale.mix_okvqa,
             "refcoco_mix": self.scale.mix_refcoco,
+            "photo_mix": self.scale.mix_photo,
         }[name]
         if settings is None:
             raise ValueError(f"experiments.{self.label} needs {name}, for which this scale has no settings.")
@@ -142,33 +180,40 @@ class Chain:
             "visual_genome_mix": (roles.visual_genome, roles.descriptions),
             "okvqa_mix": (roles.okvqa_train,),
             "refcoco_mix": (roles.refcoco,),
+            "photo_mix": (roles.daquar, *roles.pretraining),
         }[name]
         return {image_set: self.images(image_set) for image_set in used if image_set}
 
     @property
+    def retrieval_benchmark(self) -> str:
+        """The name of the benchmark whose captions search the retrieval pictures, by its data set."""
+        return "flickr8k_retrieval" if self.roles.retrieval.startswith("flickr8k") else "coco_retrieval"
+
+    @cached_property
+    def _benchmarks(self) -> dict[str, tuple[str | None, BenchmarkSettings | None]]:
+        """Image set and settings of each benchmark, null where the scale has no data for it or does not ask."""
+        scale, roles = self.scale, self.roles
+        return {
+            "visual_genome": (roles.visual_genome, scale.visual_genome),
+            "okvqa": (roles.okvqa_val, scale.okvqa),
+            "refcoco": (roles.refcoco, scale.refcoco),
+            "daquar": (roles.daquar_test or roles.daquar, scale.daquar),
+            "flickr8k_captions": (roles.retrieval, scale.captions),
+            "flickr8k_is_true": (roles.retrieval, scale.is_true),
+            self.retrieval_benchmark: (roles.retrieval, scale.retrieval),
+            "colour_matched": (roles.colour_matched, scale.retrieval),
+        }
+
+    @property
     def benchmarks(self) -> list[str]:
         """The benchmarks that the scale has data for."""
-        roles = self.scale.roles
-        data = {
-            "visual_genome": roles.visual_genome,
-            "okvqa": roles.okvqa_val,
-            "refcoco": roles.refcoco,
-            "coco_retrieval": roles.retrieval,
-            "colour_matched": roles.colour_matched,
-        }
-        return [name for name, image_set in data.items() if image_set]
+        return [name for name, (image_set, settings) in self._benchmarks.items() if image_set and settings]
 
     def benchmark(self, name: str) -> Product:
-        """The questions of a benchmark: visual_genome, okvqa, refcoco, coco_retrieval or colour_matched."""
-        roles = self.scale.roles
-        image_set, settings = {
-            "visual_genome": (roles.visual_genome, self.scale.visual_genome),
-            "okvqa": (roles.okvqa_val, self.scale.okvqa),
-            "refcoco": (roles.refcoco, self.scale.refcoco),
-            "coco_retrieval": (roles.retrieval, self.scale.retrieval),
-            "colour_matched": (roles.colour_matched, self.scale.retrieval),
-        }[name]
+        """The questions of a benchmark; see `benchmarks` for their names."""
+        image_set, settings = self._benchmarks[name]
         assert image_set is not None, f"this scale has no data for the benchmark {name}"
+        assert settings is not None, f"this scale does not ask the benchmark {name}"
         definition: dict[str, Any] = {"benchmark": name, "split": self.scale.evaluation_split}
         return Product("questions", name, definition, {image_set: self.images(image_set)}, settings)
 
@@ -178,11 +223,16 @@ class Chain:
 
     def samples(self, stage: str) -> Product:
         """The samples that a training stage learns from."""
-        return self.pairs if stage == "pretrain" else self.mix(MIXES[stage])
+        return self.pairs if stage == "pretrain" else self.mix(self._mix_of(stage))
+
+    def _mix_of(self, stage: str) -> str:
+        """The mix that a finetuning stage learns from; pretraining learns from the filtered pairs."""
+        general = "photo_mix" if self.scale.mix_photo else "visual_genome_mix"
+        return {"finetune": general, "finetune_okvqa": "okvqa_mix", "finetune_refcoco": "refcoco_mix"}[stage]
 
     def sample_image_sets(self, stage: str) -> list[str]:
         """The image sets whose features a training stage reads."""
-        return self.scale.roles.pretraining if stage == "pretrain" else list(self._mix_images(MIXES[stage]))
+        return self.scale.roles.pretraining if stage == "pretrain" else list(self._mix_images(self._mix_of(stage)))
 
     def run(self, stage: str) -> Product:
         """The training run of a stage, started from the adaptor of the stage before it."""

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from workflow_scripts.config.base import Section
 
-Task = Literal["vqa", "relationship", "description", "okvqa", "refcoco"]
+Task = Literal["vqa", "relationship", "description", "is_true", "okvqa", "refcoco"]
 
 
 class DownloadSettings(Section):

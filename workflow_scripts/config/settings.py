@@ -3,10 +3,10 @@
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from workflow_scripts.config.base import Section
 from workflow_scripts.config.data import BenchmarkSettings, DownloadSettings, FilterSettings, MixSettings
@@ -14,7 +14,12 @@ from workflow_scripts.config.evaluation import PredictSettings
 from workflow_scripts.config.language import LanguageModelSettings
 from workflow_scripts.config.search import IndexSettings
 from workflow_scripts.config.training import TrainingSettings
-from workflow_scripts.config.vision import ClipSettings, FeatureExtractorSettings
+from workflow_scripts.config.vision import (
+    ClipSettings,
+    FeatureExtractorSettings,
+    LinearBaselineSettings,
+    QFormerSettings,
+)
 from workflow_scripts.config.world import WorldSettings
 
 Model = TypeVar("Model", bound=Section)
@@ -30,12 +35,28 @@ class Roles(Section):
         min_length=1, description="Image sets with captions that the adaptor is pretrained on."
     )
     retrieval: str = Field(description="Image set with captions for text-to-image retrieval and for search.")
+    retrieval_test: str | None = Field(
+        None, description="The same where evaluation_split is test, if the test pictures are a set of their own."
+    )
     colour_matched: str | None = Field(None, description="Groups of pictures that differ in nouns only.")
     visual_genome: str | None = Field(None, description="Image set with questions and relationships.")
     descriptions: str | None = Field(None, description="Image set with long descriptions.")
     okvqa_train: str | None = Field(None, description="Image set of the OK-VQA training questions.")
     okvqa_val: str | None = Field(None, description="Image set of the OK-VQA validation questions.")
     refcoco: str | None = Field(None, description="Image set of the referring expressions.")
+    daquar: str | None = Field(None, description="Image set of the DAQUAR training questions.")
+    daquar_test: str | None = Field(None, description="Image set of the DAQUAR test questions.")
+
+    def of_split(self, split: str) -> Self:
+        """The roles where a split is evaluated: test pictures take their place, or are not needed at all."""
+        test = split == "test"
+        return self.model_copy(
+            update={
+                "retrieval": (test and self.retrieval_test) or self.retrieval,
+                "retrieval_test": None,
+                "daquar_test": self.daquar_test if test else None,
+            }
+        )
 
     def image_sets(self) -> list[str]:
         """All image sets that any role names, each once, in the order of the fields."""
@@ -43,6 +64,18 @@ class Roles(Section):
         for value in self.__dict__.values():
             names.extend([value] if isinstance(value, str) else value or [])
         return list(dict.fromkeys(names))
+
+
+class PretrainedModels(Section):
+    """Rows of the registry's models that others trained; null where a scale trains its own."""
+
+    vision_encoder: str | None = Field(None, description="Frozen vision encoder in front of the Q-Former.")
+    text_encoder: str | None = Field(None, description="BERT whose weights the Q-Former starts from.")
+    language_model: str | None = Field(None, description="Frozen language model.")
+
+
+def _split_name(value: Any) -> Any:
+    return "validation" if value == "dev" else value
 
 
 class Scale(Section):
@@ -58,21 +91,57 @@ class Scale(Section):
     mix: MixSettings | None = Field(None, description="The finetuning mix of Visual Genome and MiniGPT-4.")
     mix_okvqa: MixSettings | None = None
     mix_refcoco: MixSettings | None = None
-    feature_extractor: FeatureExtractorSettings
+    mix_photo: MixSettings | None = Field(None, description="The finetuning mix of DAQUAR and Flickr8k.")
+    pretrained: PretrainedModels = PretrainedModels()
+    feature_extractor: FeatureExtractorSettings | None = Field(
+        None, description="Training of vision encoder and Q-Former together; null where q_former is given."
+    )
+    q_former: QFormerSettings | None = Field(
+        None, description="Training of a Q-Former on the tokens of a pretrained vision encoder."
+    )
+    linear_baseline: LinearBaselineSettings | None = Field(
+        None, description="Retrieval by mean-pooled tokens and a bag of words; null leaves its row out."
+    )
     language_model: LanguageModelSettings
     clip: ClipSettings | None = Field(None, description="The baseline of Table 1; null leaves its row empty.")
     pretrain: TrainingSettings
     finetune: TrainingSettings | None = None
     finetune_okvqa: TrainingSettings | None = None
     finetune_refcoco: TrainingSettings | None = None
-    evaluation_split: Literal["test", "validation"] = Field("test", description="Split that the figures are of.")
+    evaluation_split: Annotated[Literal["test", "validation"], BeforeValidator(_split_name)] = Field(
+        "test", description="Split that the figures are of; dev is another word for validation."
+    )
     predict: PredictSettings
     visual_genome: BenchmarkSettings = BenchmarkSettings()
     okvqa: BenchmarkSettings = BenchmarkSettings()
     refcoco: BenchmarkSettings = BenchmarkSettings()
     retrieval: BenchmarkSettings = BenchmarkSettings()
+    daquar: BenchmarkSettings = BenchmarkSettings()
+    captions: BenchmarkSettings | None = Field(None, description="Captions of the retrieval pictures; null asks none.")
+    is_true: BenchmarkSettings | None = Field(None, description="Is a caption true of a picture; null does not ask.")
     index: IndexSettings
     queries: list[str] = Field(min_length=1, description="What the report's search sheet asks for.")
+
+    @model_validator(mode="after")
+    def _has_one_feature_extractor(self) -> Self:
+        if (self.feature_extractor is None) == (self.q_former is None):
+            raise ValueError("a scale needs either feature_extractor or q_former, not both and not neither")
+        encoders = (self.pretrained.vision_encoder, self.pretrained.text_encoder)
+        if (self.q_former is not None) != all(encoders) or (self.q_former is None and any(encoders)):
+            raise ValueError(
+                "q_former is trained on pretrained.vision_encoder and from pretrained.text_encoder: "
+                "set all three or none"
+            )
+        if self.linear_baseline is not None and self.q_former is None:
+            raise ValueError("linear_baseline reads the tokens of pretrained.vision_encoder, which this scale lacks")
+        return self
+
+    @property
+    def extractor_image_size(self) -> int:
+        """Side of the pictures that the feature extractor sees."""
+        settings = self.feature_extractor or self.q_former
+        assert settings is not None
+        return settings.geometry.image_size
 
 
 class Experiment(Section):

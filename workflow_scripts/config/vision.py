@@ -88,3 +88,35 @@ class ClipSettings(Section):
     log_every: int = Field(
         25, ge=1, description="Steps between two lines of metrics.", json_schema_extra={"identity": False}
     )
+
+
+class QFormerSettings(Section):
+    """Geometry and training of a Q-Former in front of which a pretrained vision encoder stands, frozen.
+
+    It starts from a BERT and sees the encoder's tokens of every picture, which are computed once. Two stages: queries
+    and texts by contrast alone, and LAVIS's whole first-stage loss.
+    """
+
+    geometry: QformerGeometry = Field(description="Sizes of the model.")
+    seed: int = Field(1, ge=0, description="Seed of weights and batches.")
+    batch_size: int = Field(128, ge=2, le=4096, description="Pictures in one step of the contrastive stage.")
+    contrast_epochs: float = Field(10, ge=0, le=1000, description="Passes over the pictures by contrast.")
+    first_stage_batch_size: int = Field(32, ge=2, le=4096, description="Pictures in one step of the last stage.")
+    first_stage_steps: int = Field(100, ge=0, description="Steps with LAVIS's whole first-stage loss.")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="Highest learning rate of what is new.")
+    text_learning_rate: float = Field(1e-4, gt=0, le=1, description="The same of what the BERT gave.")
+    weight_decay: float = Field(0.05, ge=0, le=1, description="AdamW's weight decay.")
+    log_every: int = Field(
+        10, ge=1, description="Steps between two lines of metrics.", json_schema_extra={"identity": False}
+    )
+
+
+class LinearBaselineSettings(Section):
+    """Training of the linear retrieval baseline: mean-pooled tokens and a bag of words, each by one linear map."""
+
+    width: int = Field(512, ge=8, le=4096, description="Width of the common space.")
+    seed: int = Field(1, ge=0, description="Seed of weights and batches.")
+    batch_size: int = Field(256, ge=2, le=4096, description="Pictures in one step.")
+    epochs: int = Field(12, ge=1, le=1000, description="Passes over the pictures.")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="Highest learning rate.")
+    weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW's weight decay.")
