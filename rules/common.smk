@@ -1,5 +1,6 @@
 # Helpers that the rules share; no rules here. Nothing here reads data: every SLURM job parses this again.
 import json
+import os
 import re
 import shlex
 import sys
@@ -15,7 +16,7 @@ from workflow_scripts.config.settings import load_settings
 from workflow_scripts.evaluations import RETRIEVAL_METHODS, evaluations
 from workflow_scripts.identity import run_id
 from workflow_scripts.job_environment import prepare_job_environment
-from workflow_scripts.sources.registry import load_registry
+from workflow_scripts.sources.registry import is_on_mirror, load_registry
 
 try:
     SETTINGS = load_settings(config, Path(workflow.basedir) / "scales")
@@ -52,12 +53,28 @@ def folders(paths):
     return [folder(path) for path in paths]
 
 
+def data_sets_of(image_set):
+    """The data sets that list the pictures of an image set, and the one whose archive holds them, if any."""
+    row = REGISTRY.image_set(image_set)
+    return [entry.data_set for entry in row.lists] + ([row.archive] if row.archive else [])
+
+
+def mirror_flag(row):
+    """The flag for commands that read a data set or an image set (as the registry's file has it) from the mirror."""
+    return ["--from-mirror"] if is_on_mirror(row, MIRROR) else []
+
+
 # Products by the name of their folder, as wildcards give them.
 IMAGES = by_key(CHAIN.images(name) for name in CHAIN.roles.image_sets())
-REGISTRY = load_registry()
+# A mirror is looked at here for its sub-folders only: what it holds is read from it in the form that mirrors have.
+MIRROR = Path(SETTINGS.mirror).absolute() if SETTINGS.mirror and not SCALE.world else None
+if MIRROR and not MIRROR.is_dir():
+    raise WorkflowError(f"mirror = {SETTINGS.mirror!r}: there is no such folder; it holds one sub-folder a host.")
+REGISTRY = load_registry().for_mirror(MIRROR)
 ANNOTATIONS = by_key(
-    CHAIN.annotations(entry.data_set) for name in CHAIN.roles.image_sets() for entry in REGISTRY.image_set(name).lists
+    CHAIN.annotations(data_set) for name in CHAIN.roles.image_sets() for data_set in data_sets_of(name)
 )
+MODELS = by_key(filter(None, (CHAIN.pretrained(role) for role in type(SCALE.pretrained).model_fields)))
 FEATURES = by_key(CHAIN.features(name) for name in CHAIN.roles.image_sets())
 MIXES = by_key(run.parents["samples"] for chain in CHAINS.values() for run in chain.runs if run.area != "pretrain")
 BENCHMARKS = by_key(CHAIN.benchmark(name) for name in CHAIN.benchmarks)
@@ -158,6 +175,7 @@ def mix_sources(wildcards):
         "visual_genome_mix": [("visual_genome", roles.visual_genome), ("minigpt4", roles.descriptions)],
         "okvqa_mix": [("okvqa", roles.okvqa_train)],
         "refcoco_mix": [("refcoco", roles.refcoco)],
+        "photo_mix": [("daquar", roles.daquar), *((listing_data_set(name), name) for name in roles.pretraining)],
     }[MIXES[wildcards.mix].name]
 
 
@@ -179,8 +197,10 @@ if SCALE.world:
     WEB_READY = [at(CHAIN.world, "published.json")]
     # The world's files have checksums of their own.
     CHECKSUMS = ["--checksums", at(CHAIN.world, "checksums.json")]
-elif SETTINGS.mirror:
-    WEB = f"python -m workflow_scripts.sources.serve_mirror --root {shlex.quote(SETTINGS.mirror)} --"
+elif MIRROR:
+    # Its place goes through the environment, which Snakemake does not compare: another mirror downloads nothing again.
+    os.environ["MIRROR_FOLDER"] = str(MIRROR)
+    WEB = "python -m workflow_scripts.sources.serve_mirror --"
     WEB_READY = []
     CHECKSUMS = []
 else:
@@ -192,6 +212,11 @@ else:
 def listed_by(wildcards):
     """The data sets whose annotations name the pictures of an image set."""
     return [entry.data_set for entry in REGISTRY.image_set(IMAGES[wildcards.images].name).lists]
+
+
+def archive_of(wildcards):
+    """The data set whose archive holds the pictures of an image set."""
+    return REGISTRY.image_set(IMAGES[wildcards.images].name).archive
 
 
 def maximum_images(wildcards):

@@ -22,11 +22,12 @@ rule fetch_files:
         source=lambda wildcards: ANNOTATIONS[wildcards.annotations].name,
         folder=lambda wildcards, output: folder(output[0]),
         checksums=CHECKSUMS,
+        form=lambda wildcards: mirror_flag(load_registry().source(ANNOTATIONS[wildcards.annotations].name)),
         row=lambda wildcards: REGISTRY.source(ANNOTATIONS[wildcards.annotations].name).model_dump_json(),
         code=code_digest("workflow_scripts.sources.fetch_files"),
     shell:
         "{params.web} python -m workflow_scripts.sources.fetch_files --source {params.source:q}"
-        " {params.checksums:q} --output {params.folder:q} 2>&1 | tee {log:q}"
+        " {params.form} {params.checksums:q} --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
 rule list_image_urls:
@@ -49,11 +50,12 @@ rule list_image_urls:
         image_set=lambda wildcards: IMAGES[wildcards.images].name,
         annotations=lambda wildcards, input: folders(input),
         maximum=lambda wildcards: maximum_images(wildcards),
+        form=lambda wildcards: mirror_flag(load_registry().image_set(IMAGES[wildcards.images].name)),
         row=lambda wildcards: REGISTRY.image_set(IMAGES[wildcards.images].name).model_dump_json(),
         code=code_digest("workflow_scripts.data.list_image_urls"),
     shell:
         "python -m workflow_scripts.data.list_image_urls --image-set {params.image_set:q}"
-        " --annotations {params.annotations:q} {params.maximum} --output {output:q} 2>&1 | tee {log:q}"
+        " --annotations {params.annotations:q} {params.maximum} {params.form} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule download_images:
@@ -89,7 +91,8 @@ rule download_images:
 
 rule pack_images:
     input:
-        lambda wildcards: [at(CHAIN.annotations(name), "manifest.json") for name in listed_by(wildcards)],
+        urls=f"{R}/urls/{{images}}.parquet",
+        archive=lambda wildcards: at(CHAIN.annotations(archive_of(wildcards)), "manifest.json"),
     output:
         f"{R}/images/{{images}}/manifest.json",
     log:
@@ -106,12 +109,41 @@ rule pack_images:
         runtime=120,
         gpu=0,
     params:
-        pictures=lambda wildcards, input: folder(input[0]),
+        pictures=lambda wildcards, input: folder(input.archive),
         image_set=lambda wildcards: IMAGES[wildcards.images].name,
         folder=lambda wildcards, output: folder(output[0]),
         settings=settings_json(SCALE.download),
         code=code_digest("workflow_scripts.sources.pack_images"),
     shell:
         "python -m workflow_scripts.sources.pack_images --pictures {params.pictures:q}"
-        " --image-set {params.image_set:q} --settings {params.settings:q}"
+        " --url-list {input.urls:q} --image-set {params.image_set:q} --settings {params.settings:q}"
+        " --output {params.folder:q} 2>&1 | tee {log:q}"
+
+
+rule fetch_model:
+    input:
+        WEB_READY,
+    output:
+        f"{R}/models/{{model}}/SHA256SUMS",
+    log:
+        f"{R}/logs/fetch_model/{{model}}.log",
+    benchmark:
+        f"{R}/benchmarks/fetch_model/{{model}}.tsv"
+    wildcard_constraints:
+        model="|".join(map(re.escape, MODELS)) or "(?!)",
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=240,
+        gpu=0,
+    params:
+        web=WEB,
+        name=lambda wildcards: MODELS[wildcards.model].name,
+        folder=lambda wildcards, output: folder(output[0]),
+        row=lambda wildcards: REGISTRY.source(MODELS[wildcards.model].name).model_dump_json(),
+        code=code_digest("workflow_scripts.sources.fetch_models"),
+    shell:
+        "{params.web} python -m workflow_scripts.sources.fetch_models --model {params.name:q}"
         " --output {params.folder:q} 2>&1 | tee {log:q}"

@@ -61,7 +61,9 @@ class FilterSettings(Section):
 class MixSettings(Section):
     """How many samples of which task a finetuning sees."""
 
-    samples: int = Field(10_000, ge=1, description="Size of the mix.")
+    samples: int | None = Field(
+        10_000, ge=1, description="Size of the mix; null for the largest that the shares allow without repeating any."
+    )
     shares: dict[Task, float] = Field(
         {"vqa": 0.6, "relationship": 0.2, "description": 0.2}, description="Share of each task; they add up to 1."
     )

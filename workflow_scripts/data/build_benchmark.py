@@ -2,71 +2,40 @@
 
 import argparse
 import logging
-import random
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from workflow_scripts.command_line import run_command
 from workflow_scripts.config.data import BenchmarkSettings
 from workflow_scripts.data.boxes import format_box
-from workflow_scripts.data.readers import coco, flickr8k, okvqa, refcoco, visual_genome
-from workflow_scripts.data.readers.common import find_file
+from workflow_scripts.data.photo_questions import about_captions, about_rooms, about_truth
+from workflow_scripts.data.question_table import QuestionTable, Row
+from workflow_scripts.data.readers import okvqa, refcoco, visual_genome
 from workflow_scripts.data.shards import ImageSet
 from workflow_scripts.data.splits import SPLIT_NAMES, Splits
-from workflow_scripts.data.tables import QUESTION_SCHEMA, natural_key, sorted_counts, write_table
+from workflow_scripts.data.tables import QUESTION_SCHEMA, sorted_counts, write_table
 from workflow_scripts.data.templates import EXPRESSION_TEMPLATES, RELATIONSHIP_TEMPLATES
-from workflow_scripts.data.text import (
-    expression_kind,
-    normalise_answer,
-    normalise_caption,
-    normalise_query,
-    question_kind,
-)
-from workflow_scripts.sources.registry import TABLE, ImageList, load_registry
+from workflow_scripts.data.text import expression_kind, normalise_answer, normalise_query, question_kind
+from workflow_scripts.sources.registry import TABLE, load_registry
 
 logger = logging.getLogger("build_benchmark")
 
-BENCHMARKS = ("visual_genome", "okvqa", "refcoco", "coco_retrieval", "colour_matched")
+OF_PHOTOS = {
+    "coco_retrieval": about_captions,
+    "colour_matched": about_captions,
+    "flickr8k_retrieval": about_captions,
+    "flickr8k_captions": about_captions,
+    "flickr8k_is_true": about_truth,
+    "daquar": about_rooms,
+}
+BENCHMARKS = ("visual_genome", "okvqa", "refcoco", *OF_PHOTOS)
 REFCOCO_SPLITS = {"train": "train", "test": "val", "validation": "testB"}
 """The report evaluates on RefCOCO's val; settings are chosen on testB."""
-Row = dict[str, Any]
 
 
-class Builder:
-    """Collects the questions about one image set and what was left out."""
-
-    def __init__(self, image_set: ImageSet, settings: BenchmarkSettings, split: str, splits: Splits) -> None:
-        self.image_set = image_set
-        self.settings = settings
-        self.split = split
-        self.splits = splits
-        self.removed: Counter[str] = Counter()
-        self.rng = random.Random(f"{settings.seed} benchmark {image_set.name} {split}")
-
-    def row(self, question_id: str, image_id: str, query: str, answer: str, task: str, **more: Any) -> Row | None:
-        """Return a question as a row of the table; None, and counted, without picture or words."""
-        image = self.image_set.images.get(image_id)
-        if image is None:
-            self.removed["picture could not be fetched"] += 1
-            return None
-        if not answer:
-            self.removed["answer is empty"] += 1
-            return None
-        row = {"question_id": question_id, "image": self.image_set.key(image_id), "query": query, "answer": answer}
-        size = {"image_width": image["original_width"], "image_height": image["original_height"]}
-        return {**row, "answers": [answer], "task": task, **size, "box": None, "kind": task, "group": None, **more}
-
-    def sample(self, rows: list[Row], count: int | None) -> list[Row]:
-        """Draw `count` rows (all for None), in the order of their ids; too few are a ValueError."""
-        if count is not None and count > len(rows):
-            raise ValueError(
-                f"The benchmark wants {count} questions about {self.image_set.name} ({self.split}), but there are "
-                f"{len(rows)}; lower its number of questions, or leave it out to take all."
-            )
-        chosen = rows if count is None else self.rng.sample(rows, count)
-        return sorted(chosen, key=lambda row: natural_key(row["question_id"]))
+class Builder(QuestionTable):
+    """The questions of each benchmark but those about photographs, which have a module of their own."""
 
     def visual_genome(self, folder: Path) -> list[Row]:
         """Questions and relationships in the wanted ratio; a pair with several predicates has several answers."""
@@ -136,30 +105,6 @@ class Builder:
                 rows.append({**row, "image_width": width, "image_height": height})
         return self.sample(rows, self.settings.questions)
 
-    def retrieval(self, entry: ImageList, folder: Path) -> list[Row]:
-        """One question an image: its first caption; all of its captions are in `answers`."""
-        if entry.reader == "coco":
-            content = coco.read_captions(find_file(folder, entry.file))
-            captions, removed = content.captions, content.removed
-        elif entry.reader == "flickr8k":
-            captions, removed = flickr8k.read_captions(folder)
-        else:
-            raise ValueError(f"The data set {entry.data_set} has no captions to search with.")
-        self.removed.update(removed)
-        rows: dict[str, Row] = {}
-        known = self.image_set.images.keys() | self.image_set.failed.keys()
-        for item in captions:
-            text = normalise_caption(item.text)
-            if item.image_id not in known:
-                continue
-            if item.image_id in rows:
-                rows[item.image_id]["answers"].append(text)
-                continue
-            row = self.row(item.id, item.image_id, "", text, "caption", group=getattr(item, "group", None))
-            if row:
-                rows[item.image_id] = row
-        return self.sample(list(rows.values()), self.settings.questions)
-
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line: `--benchmark NAME --image-set NAME --annotations DIR --images DIR --settings JSON --output DIR`."""
@@ -168,7 +113,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--image-set", required=True, help="name of the image set in the registry")
     parser.add_argument("--annotations", type=Path, required=True, help="folder of the data set's annotations")
     parser.add_argument("--images", type=Path, required=True, help="folder of the stored image set")
-    parser.add_argument("--split", choices=SPLIT_NAMES, default="test")
+    parser.add_argument(
+        "--split", choices=(*SPLIT_NAMES, "dev"), default="test", help="dev is another word for validation"
+    )
     parser.add_argument("--split-file", type=Path, help="JSON {image set: {split: [ids]}}; else by hash of the id")
     parser.add_argument("--settings", default="{}", help="JSON of BenchmarkSettings")
     parser.add_argument("--output", type=Path, required=True, help="folder for questions.parquet and manifest.json")
@@ -178,19 +125,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     image_set = ImageSet.open(arguments.images)
     if image_set.name != arguments.image_set:
         raise ValueError(f"{arguments.images} holds the image set {image_set.name}, not {arguments.image_set}.")
-    builder = Builder(image_set, settings, arguments.split, Splits(image_set.name, arguments.split_file))
-    if arguments.benchmark in ("coco_retrieval", "colour_matched"):
+    split = "validation" if arguments.split == "dev" else arguments.split
+    builder = Builder(image_set, settings, split, Splits(image_set.name, arguments.split_file))
+    if arguments.benchmark in OF_PHOTOS:
         entry = load_registry(arguments.registry).image_set(arguments.image_set).lists[0]
-        rows = builder.retrieval(entry, arguments.annotations)
+        rows = OF_PHOTOS[arguments.benchmark](builder, entry, arguments.annotations)
     else:
         rows = getattr(builder, arguments.benchmark)(arguments.annotations)
     if not rows:
-        raise ValueError(
-            f"There is no question about {image_set.name} ({arguments.split}): {sorted_counts(builder.removed)}."
-        )
+        raise ValueError(f"There is no question about {image_set.name} ({split}): {sorted_counts(builder.removed)}.")
     more = {
         "benchmark": arguments.benchmark,
-        "split": arguments.split,
+        "split": split,
         "kinds": sorted_counts(Counter(row["kind"] for row in rows)),
         "removed": sorted_counts(builder.removed),
         "settings": settings.defining(),

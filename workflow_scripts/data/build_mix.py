@@ -10,17 +10,23 @@ from pathlib import Path
 from workflow_scripts.command_line import run_command
 from workflow_scripts.config.data import MixSettings
 from workflow_scripts.data.boxes import format_box
-from workflow_scripts.data.readers import minigpt4, okvqa, refcoco, visual_genome
+from workflow_scripts.data.readers import daquar, flickr8k, minigpt4, okvqa, refcoco, visual_genome
 from workflow_scripts.data.shards import ImageSet
 from workflow_scripts.data.splits import Splits
+from workflow_scripts.data.statements import Caption, make_statements
 from workflow_scripts.data.tables import SAMPLE_SCHEMA, sorted_counts, write_table
-from workflow_scripts.data.templates import DESCRIPTION_TEMPLATES, EXPRESSION_TEMPLATES, RELATIONSHIP_TEMPLATES
-from workflow_scripts.data.text import normalise_answer, normalise_query
+from workflow_scripts.data.templates import (
+    CAPTION_TEMPLATES,
+    DESCRIPTION_TEMPLATES,
+    EXPRESSION_TEMPLATES,
+    RELATIONSHIP_TEMPLATES,
+)
+from workflow_scripts.data.text import normalise_answer, normalise_caption, normalise_query
 
 logger = logging.getLogger("build_mix")
 
 Row = dict[str, str]
-DATA_SETS = ("visual_genome", "minigpt4", "okvqa", "refcoco")
+DATA_SETS = ("visual_genome", "minigpt4", "okvqa", "refcoco", "daquar", "flickr8k")
 
 
 class Candidates:
@@ -70,6 +76,17 @@ def collect(
             query = rng.choice(EXPRESSION_TEMPLATES).format(expression=item.phrase)
             box = format_box(item.box, images[item.image_id].width, images[item.image_id].height)
             candidates.add("refcoco", image_set, item.image_id, item.id, query, box)
+    elif data_set == "daquar":
+        asked, removed = daquar.read_questions(folder, "train")
+        candidates.removed.update(removed)
+        splits = Splits(image_set.name, split_file)
+        for item in asked:
+            if splits.of(item.image_id) == "train":
+                candidates.add("vqa", image_set, item.image_id, item.id, item.query, item.answer)
+            else:
+                candidates.removed["held out"] += 1
+    elif data_set == "flickr8k":
+        _collect_captions(folder, image_set, rng, candidates)
     else:
         raise ValueError(f"There is no mix of the data set {data_set!r}; choose from {', '.join(DATA_SETS)}.")
 
@@ -95,6 +112,24 @@ def _collect_genome(
             candidates.removed["held out"] += 1
 
 
+def _collect_captions(folder: Path, image_set: ImageSet, rng: random.Random, candidates: Candidates) -> None:
+    """Add each caption of the set's pictures as a description, and as a statement that is true or not."""
+    captions, removed = flickr8k.read_captions(folder)
+    candidates.removed.update(removed)
+    known = image_set.images.keys() | image_set.failed.keys()
+    there: list[Caption] = []
+    for item in captions:
+        text = normalise_caption(item.text)
+        if item.image_id not in known:
+            continue
+        query = rng.choice(CAPTION_TEMPLATES)
+        candidates.add("description", image_set, item.image_id, item.id, query, text)
+        if text and item.image_id in image_set.images:
+            there.append(Caption(item.id, item.image_id, text))
+    for statement in make_statements(there, rng):
+        candidates.add("is_true", image_set, statement.image_id, statement.id, statement.query, statement.answer)
+
+
 def exact_counts(total: int, shares: Mapping[str, float]) -> dict[str, int]:
     """Share a total out in whole numbers that add up to it, by the largest remainder."""
     exact = {task: total * share / sum(shares.values()) for task, share in shares.items()}
@@ -106,18 +141,37 @@ def exact_counts(total: int, shares: Mapping[str, float]) -> dict[str, int]:
 
 
 def draw(candidates: Mapping[str, list[Row]], settings: MixSettings) -> list[Row]:
-    """Draw the mix without replacement and shuffle it; too few samples of a task are a ValueError."""
+    """Draw the mix without replacement and shuffle it; too few samples of a task are a ValueError.
+
+    As many statements are true as are false.
+    """
     rows: list[Row] = []
-    for task, count in exact_counts(settings.samples, settings.shares).items():
+    for task, count in exact_counts(mix_size(candidates, settings), settings.shares).items():
         there = candidates.get(task, [])
         if len(there) < count:
             raise ValueError(
                 f"The mix wants {count} samples of the task {task}, but there are {len(there)}; lower mix.samples to "
                 f"{int(len(there) / settings.shares[task])} or the share of {task}, or fetch more data."
             )
-        rows.extend(random.Random(f"{settings.seed} draw {task}").sample(there, count))
+        rng = random.Random(f"{settings.seed} draw {task}")
+        if task == "is_true":
+            rows.extend(rng.sample([row for row in there if row["answer"] == "yes"], count - count // 2))
+            rows.extend(rng.sample([row for row in there if row["answer"] == "no"], count // 2))
+        else:
+            rows.extend(rng.sample(there, count))
     random.Random(f"{settings.seed} order").shuffle(rows)
     return rows
+
+
+def mix_size(candidates: Mapping[str, list[Row]], settings: MixSettings) -> int:
+    """Return how many samples the mix has: the wanted number, or all that the shares allow."""
+    if settings.samples is not None:
+        return settings.samples
+    fits = {task: int(len(candidates.get(task, [])) / share + 1e-9) for task, share in settings.shares.items()}
+    scarce = min(fits, key=lambda task: fits[task])
+    if not fits[scarce]:
+        raise ValueError(f"There is no sample of the task {scarce}, of which the mix wants a share; fetch more data.")
+    return fits[scarce]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -3,18 +3,28 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflow_scripts.command_line import run_command
-from workflow_scripts.data.readers import coco, conceptual_captions, flickr8k, okvqa, refcoco, visual_genome
+from workflow_scripts.data.readers import (
+    coco,
+    conceptual_captions,
+    daquar,
+    flickr8k,
+    minigpt4,
+    okvqa,
+    refcoco,
+    visual_genome,
+)
 from workflow_scripts.data.readers.common import find_file
-from workflow_scripts.sources.registry import TABLE, ImageList, load_registry
+from workflow_scripts.sources.registry import TABLE, ImageList, ImageSet, load_registry
 
 
-def list_urls(entry: ImageList, folder: Path) -> dict[str, str]:
-    """Return URL by id of the pictures that annotations name."""
+def list_pictures(entry: ImageList, folder: Path) -> dict[str, str]:
+    """Return by id the URLs of the pictures that annotations name; file names where they have no URL."""
     if entry.reader == "coco":
         images = coco.read_captions(find_file(folder, entry.file)).images
         return {key: image.url for key, image in images.items()}
@@ -30,13 +40,27 @@ def list_urls(entry: ImageList, folder: Path) -> dict[str, str]:
         expressions, images, _ = refcoco.read_expressions(folder)
         return {item.image_id: images[item.image_id].url for item in expressions}
     if entry.reader == "flickr8k":
-        names = flickr8k.read_split(folder, entry.subset)
-        return {flickr8k.image_id(name): flickr8k.image_url(name) for name in names}
-    raise ValueError(f"The pictures of {entry.data_set} are in its archive; pack_images stores them.")
+        return {flickr8k.image_id(name): name for name in flickr8k.read_split(folder, entry.subset or "")}
+    if entry.reader == "daquar":
+        questions, _ = daquar.read_questions(folder, entry.subset or "")
+        return {question.image_id: f"{question.image_id}.jpg" for question in questions}
+    if entry.reader == "minigpt4":
+        descriptions, _ = minigpt4.read_descriptions(folder)
+        return {description.image_id: f"{description.image_id}.jpg" for description in descriptions}
+    raise ValueError(f"The data set {entry.data_set} lists no pictures.")
+
+
+def address(url_or_name: str, name: str, image_set: ImageSet) -> str:
+    """Return where a picture is to be had: its URL, its place on a mirror, or in the data set's archive."""
+    if "://" in url_or_name:
+        return url_or_name
+    if image_set.mirror_pictures:
+        return image_set.mirror_pictures + quote(url_or_name)
+    return f"archive://{name}/{url_or_name}"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Command line: `--image-set NAME --annotations DIR [DIR ...] --output urls.parquet [--maximum N]`."""
+    """Command line: `--image-set NAME --annotations DIR [DIR ...] --output F [--maximum N] [--from-mirror]`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--image-set", required=True, help="name of an image set in the registry")
     parser.add_argument(
@@ -48,15 +72,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--output", type=Path, required=True, help="parquet with the columns id and url")
     parser.add_argument("--maximum", type=int, help="keep the first N pictures by id")
+    parser.add_argument("--from-mirror", action="store_true", help="the pictures lie on a mirror, not in an archive")
     parser.add_argument("--registry", type=Path, default=TABLE)
     arguments = parser.parse_args(argv)
-    image_set = load_registry(arguments.registry).image_set(arguments.image_set)
+    image_set = load_registry(arguments.registry).image_set(arguments.image_set).in_form(arguments.from_mirror)
     if len(arguments.annotations) != len(image_set.lists):
         wanted = ", ".join(entry.data_set for entry in image_set.lists)
         raise ValueError(f"{arguments.image_set} is listed by {wanted}: give --annotations one folder for each.")
     urls: dict[str, str] = {}
     for entry, folder in zip(image_set.lists, arguments.annotations, strict=True):
-        urls |= list_urls(entry, folder)
+        found = list_pictures(entry, folder)
+        urls |= {key: address(value, arguments.image_set, image_set) for key, value in found.items()}
     ids = sorted(urls)[: arguments.maximum]
     if not ids:
         raise ValueError(f"The annotations of {arguments.image_set} name no picture; fetch them again.")

@@ -10,12 +10,15 @@ SplitName = Literal["train", "validation", "test"]
 SPLIT_NAMES = ("train", "validation", "test")
 TEST_PER_MILLE = 50
 VALIDATION_PER_MILLE = 50
+HELD_OUT_PER_MILLE = {"daquar_train": (0, 250)}
+"""Test and validation of image sets where it is not the above: DAQUAR has a test split of its own, and few pictures."""
 
 
 class Splits:
     """The split of every image of a set: as a file lists it, or by a hash of the id where no file does."""
 
     def __init__(self, image_set: str, path: Path | None = None) -> None:
+        self._per_mille = HELD_OUT_PER_MILLE.get(image_set, (TEST_PER_MILLE, VALIDATION_PER_MILLE))
         self._listed: dict[str, str] | None = None
         if path is None:
             return
@@ -40,6 +43,7 @@ class Splits:
         if self._listed is not None:
             return self._listed.get(image_id, "")
         number = int.from_bytes(hashlib.sha256(image_id.encode()).digest()[:4], "big") % 1000
-        if number < TEST_PER_MILLE:
+        test, validation = self._per_mille
+        if number < test:
             return "test"
-        return "validation" if number < TEST_PER_MILLE + VALIDATION_PER_MILLE else "train"
+        return "validation" if number < test + validation else "train"

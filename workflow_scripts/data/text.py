@@ -66,6 +66,23 @@ def question_kind(query: str) -> str:
     return "yes_no" if first in _YES_NO_WORDS else "other"
 
 
+_ROOM_RELATIONS = re.compile(
+    r"\b(left|right|front|behind|above|below|beneath|underneath|under|over|between|beside|besides|next|near|nearby|"
+    r"close|closest|nearest|adjacent|around|top|bottom|middle|center|centre|corner|opposite|side|sides|back|"
+    r"attached|against|along|towards|background|foreground)\b"
+)
+
+
+def room_question_kind(query: str) -> str:
+    """Tell the kind of a question about a room: count, colour, relation (of places), or object."""
+    query = normalise_query(query)
+    if re.search(r"^how m[a-z]+\b|\bnumber of\b", query):
+        return "count"
+    if re.search(r"\bcolou?rs?\b", query) and not re.search(r"\bcolou?r(ed)? (object|thing|item)s?\b", query):
+        return "colour"
+    return "relation" if _ROOM_RELATIONS.search(query) else "object"
+
+
 def normalise_answer(text: str) -> str:
     """Lower-case an annotated answer and drop the full stop that Visual Genome's answers end with."""
     return normalise_query(text).rstrip(".").rstrip()

@@ -6,6 +6,7 @@ NOT_A_PICTURE = "not a picture"
 BROKEN = "truncated or damaged picture"
 TOO_LARGE_FILE = "file too large"
 TOO_LARGE_PICTURE = "picture has too many pixels"
+NOT_IN_ARCHIVE = "not in the archive"
 
 _STATUS = re.compile(r"HTTP Error (\d{3})")
 _STATUS_NAMES = {"401": "401 unauthorised", "403": "403 forbidden", "404": "404 not found", "410": "410 gone"}
@@ -22,6 +23,7 @@ _MESSAGES = (
     ("Remote end closed", "connection broke off"),
     ("CERTIFICATE", "certificate not valid"),
     ("X-Robots-Tag", "use not allowed by its owner"),
+    ("No such file or directory", NOT_IN_ARCHIVE),
 )
 _PERMANENT = {
     *_STATUS_NAMES.values(),
@@ -29,6 +31,7 @@ _PERMANENT = {
     BROKEN,
     TOO_LARGE_FILE,
     TOO_LARGE_PICTURE,
+    NOT_IN_ARCHIVE,
     "use not allowed by its owner",
 }
 

@@ -13,7 +13,7 @@ from workflow_scripts.sources.transfer import Patience
 def card(name: str, source: Source) -> str:
     """Return the README of a fetched model."""
     lines = [f"# {source.title}", "", f"Registered as `{name}`. Licence: {source.licence}.", "", source.citation, ""]
-    lines += [f"- `{file.name}` from {file.url}" for file in source.files]
+    lines += [f"- `{file.name}` from {file.origin}" for file in source.files]
     return "\n".join(lines) + "\n"
 
 

@@ -9,15 +9,19 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.command_line import run_command
 from workflow_scripts.config.data import DownloadSettings
+from workflow_scripts.sources.download_images import check_url_list
+
+ENDINGS = (".jpg", ".jpeg", ".png")
 
 
 def list_pictures(folder: Path, image_set: str) -> dict[str, str]:
-    """Return address by id of all JPEGs below a folder; the id is the file name without its ending."""
+    """Return address by id of all JPEGs and PNGs below a folder; the id is the file name without its ending."""
     if not folder.is_dir():
         raise ValueError(f"The folder of pictures {folder} does not exist; fetch the data set first.")
-    files = sorted(path for path in folder.rglob("*.jp*g") if not path.name.startswith("."))
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+    files = [path for path in files if not path.name.startswith(".") and "__MACOSX" not in path.parts]
     if not files:
-        raise ValueError(f"{folder} holds no .jpg file; fetch the data set again.")
+        raise ValueError(f"{folder} holds no .jpg and no .png file; fetch the data set again.")
     pictures: dict[str, str] = {}
     for path in files:
         if path.stem in pictures:
@@ -26,16 +30,32 @@ def list_pictures(folder: Path, image_set: str) -> dict[str, str]:
     return pictures
 
 
+def choose_pictures(pictures: dict[str, str], url_list: Path, folder: Path) -> dict[str, str]:
+    """Return the listed ones of an archive's pictures; what it lacks keeps the listed address, and fails there."""
+    check_url_list(url_list)
+    table = pq.read_table(url_list, columns=["id", "url"])
+    wanted = dict(zip(table["id"].to_pylist(), table["url"].to_pylist(), strict=True))
+    if not wanted.keys() & pictures.keys():
+        raise ValueError(
+            f"{folder} holds none of the {len(wanted)} pictures that {url_list} names ({next(iter(wanted))}, ...); "
+            "are archive and annotations of the same data set?"
+        )
+    return {key: pictures.get(key, url) for key, url in wanted.items()}
+
+
 def main(argv: Sequence[str] | None = None) -> None:
-    """Command line: `--pictures DIR --image-set NAME --output DIR --settings JSON(DownloadSettings)`."""
+    """Command line: `--pictures DIR --image-set NAME --output DIR --settings JSON(DownloadSettings) [--url-list F]`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=Path, required=True, help="folder of the unpacked archive")
     parser.add_argument("--image-set", required=True, help="name of the set, the first part of its image keys")
     parser.add_argument("--output", type=Path, required=True, help="folder for shards/, tables and manifest.json")
+    parser.add_argument("--url-list", type=Path, help="parquet with the column id: the pictures to store; else all")
     parser.add_argument("--settings", default="{}", help="JSON of DownloadSettings")
     arguments = parser.parse_args(argv)
     settings = DownloadSettings.model_validate_json(arguments.settings)
     pictures = list_pictures(arguments.pictures, arguments.image_set)
+    if arguments.url_list:
+        pictures = choose_pictures(pictures, arguments.url_list, arguments.pictures)
     arguments.output.mkdir(parents=True, exist_ok=True)
     url_list = arguments.output / "urls.parquet"
     pq.write_table(pa.table({"id": list(pictures), "url": list(pictures.values())}), url_list)

@@ -3,6 +3,7 @@
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Literal
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -11,18 +12,25 @@ from workflow_scripts.config.base import Section
 
 TABLE = Path(__file__).with_name("registry.yaml")
 
-ReaderName = Literal["coco", "conceptual_captions", "flickr8k", "minigpt4", "okvqa", "refcoco", "visual_genome"]
+ReaderName = Literal[
+    "coco", "conceptual_captions", "daquar", "flickr8k", "minigpt4", "okvqa", "refcoco", "visual_genome"
+]
+URL = r"^https?://\S+$"
 
 
 class SourceFile(Section):
-    """One file on the web."""
+    """One file, on the web or in an installed Python package."""
 
     name: str = Field(min_length=1, description="Name under which it is stored.")
-    url: str = Field(pattern=r"^https?://\S+$", description="Where its owner publishes it.")
-    archive_url: str | None = Field(None, pattern=r"^https?://\S+$", description="A second place to try.")
+    url: str | None = Field(None, pattern=URL, description="Where its owner publishes it.")
+    archive_url: str | None = Field(None, pattern=URL, description="A second place to try.")
+    package: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9._-]+==\S+$", description="Package that holds it: name==version."
+    )
+    path: str | None = Field(None, description="Its place in the package.")
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="Checksum of the file, where known.")
     size: int | None = Field(None, ge=1, description="Bytes, where known.")
-    unpack: bool = Field(False, description="Whether it is a zip file to unpack beside it.")
+    unpack: bool = Field(False, description="Whether it is a zip or tar file to unpack beside it.")
 
     @field_validator("name")
     @classmethod
@@ -30,6 +38,19 @@ class SourceFile(Section):
         if PurePosixPath(name).name != name:
             raise ValueError(f"{name!r} is not a plain file name")
         return name
+
+    @model_validator(mode="after")
+    def _has_one_origin(self) -> "SourceFile":
+        if (self.url is None) == (self.package is None) or (self.package is None) != (self.path is None):
+            raise ValueError(f"{self.name!r} must have either a url, or a package and a path in it")
+        if self.archive_url is not None and self.url is None:
+            raise ValueError(f"{self.name!r} has an archive_url, but no url")
+        return self
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, for people."""
+        return self.url or f"{self.path} in the Python package {self.package}"
 
 
 class Source(Section):
@@ -39,13 +60,32 @@ class Source(Section):
     licence: str
     citation: str
     files: list[SourceFile] = Field(min_length=1)
+    mirror_files: list[SourceFile] = Field([], description="Another form of the same, fetched where a mirror has it.")
 
     @model_validator(mode="after")
     def _has_distinct_files(self) -> "Source":
-        names = [file.name for file in self.files]
-        if len(names) != len(set(names)):
-            raise ValueError(f"two files of {self.title!r} have the same name")
+        for files in (self.files, self.mirror_files):
+            names = [file.name for file in files]
+            if len(names) != len(set(names)):
+                raise ValueError(f"two files of {self.title!r} have the same name")
+        if any(file.url is None for file in self.mirror_files) or len(self._mirror_hosts) > 1:
+            raise ValueError(f"the mirror_files of {self.title!r} must all have URLs of one host")
         return self
+
+    @property
+    def _mirror_hosts(self) -> set[str]:
+        return {urlsplit(file.url or "").netloc for file in self.mirror_files}
+
+    @property
+    def mirror_host(self) -> str | None:
+        """The folder of a mirror that holds the other form."""
+        return next(iter(self._mirror_hosts), None)
+
+    def in_form(self, on_mirror: bool) -> "Source":
+        """Return the source in one form only: as it is on a mirror, or as its owner publishes it."""
+        if on_mirror and not self.mirror_files:
+            raise ValueError(f"{self.title!r} has no mirror_files in the registry; it is fetched from its owner only.")
+        return self.model_copy(update={"files": self.mirror_files if on_mirror else self.files, "mirror_files": []})
 
 
 class ImageList(Section):
@@ -61,7 +101,28 @@ class ImageSet(Section):
     """Pictures that are stored together; listed by one or more data sets."""
 
     lists: list[ImageList] = Field(min_length=1)
-    in_archive: bool = Field(False, description="Whether the data set ships its pictures in its archive.")
+    archive: str | None = Field(None, description="Data set that ships the pictures in an archive; else by URL.")
+    mirror_pictures: str | None = Field(
+        None, pattern=r"^https?://\S+/$", description="Where a mirror has them, one by one; the file name is added."
+    )
+
+    @property
+    def in_archive(self) -> bool:
+        """Whether the pictures come in an archive, and not one by one."""
+        return self.archive is not None
+
+    @property
+    def mirror_host(self) -> str | None:
+        """The folder of a mirror that holds the pictures."""
+        return urlsplit(self.mirror_pictures).netloc if self.mirror_pictures else None
+
+    def in_form(self, on_mirror: bool) -> "ImageSet":
+        """Return the set in one form only: pictures on a mirror, or wherever they are otherwise."""
+        if not on_mirror:
+            return self.model_copy(update={"mirror_pictures": None})
+        if self.mirror_pictures is None:
+            raise ValueError("This image set has no mirror_pictures in the registry.")
+        return self.model_copy(update={"archive": None})
 
 
 class Registry(Section):
@@ -77,7 +138,19 @@ class Registry(Section):
             for entry in image_set.lists:
                 if entry.data_set not in self.data_sets:
                     raise ValueError(f"image set {name!r} names the unknown data set {entry.data_set!r}")
+            if image_set.archive is not None and image_set.archive not in self.data_sets:
+                raise ValueError(f"image set {name!r} names the unknown archive {image_set.archive!r}")
         return self
+
+    def for_mirror(self, folder: Path | None) -> "Registry":
+        """Return the registry as a workflow has to use it: everything in one form only.
+
+        Args:
+            folder: a mirror, one sub-folder a host; what it holds the host of is taken in the form that mirrors have.
+        """
+        data_sets = {name: source.in_form(is_on_mirror(source, folder)) for name, source in self.data_sets.items()}
+        image_sets = {name: images.in_form(is_on_mirror(images, folder)) for name, images in self.image_sets.items()}
+        return self.model_copy(update={"data_sets": data_sets, "image_sets": image_sets})
 
     def source(self, name: str) -> Source:
         """Return a data set or a model by name."""
@@ -92,6 +165,11 @@ class Registry(Section):
             known = ", ".join(sorted(self.image_sets))
             raise ValueError(f"The registry has no image set {name!r}; it has {known}.")
         return self.image_sets[name]
+
+
+def is_on_mirror(row: Source | ImageSet, folder: Path | None) -> bool:
+    """Tell whether a mirror (one sub-folder a host) holds the second form of a data set or an image set."""
+    return folder is not None and row.mirror_host is not None and (folder / row.mirror_host).is_dir()
 
 
 @cache

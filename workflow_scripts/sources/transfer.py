@@ -66,6 +66,8 @@ def _fetch_from(url: str, target: Path, sha256: str | None, patience: Patience) 
         except requests.RequestException as error:
             status = error.response.status_code if error.response is not None else None
             last = f"HTTP status {status}" if status else _short(error)
+            if status == 404 and rewrite_url(url) != url:
+                last = f"the mirror has no file {url.partition('://')[2]}"
             if status in _PERMANENT:
                 raise _GivenUpError(last) from error
             logger.info("%s: %s (attempt %d of %d)", url, last, attempt + 1, patience.attempts)

@@ -1,6 +1,6 @@
 import pytest
 
-from workflow_scripts.data.readers.flickr8k import image_id, image_url, read_captions, read_split
+from workflow_scripts.data.readers.flickr8k import image_id, read_captions, read_split
 
 
 def test_captions_and_splits_of_the_corpus(tmp_path):
@@ -20,7 +20,6 @@ def test_captions_and_splits_of_the_corpus(tmp_path):
     ]
     assert removed == {"duplicate caption id": 1, "line of another form": 1}
     assert read_split(tmp_path, "validation") == ["1000_69.jpg"]
-    assert image_url("1000_69.jpg") == "http://flickr8k/images/1000_69.jpg"
     assert image_id("1000_69.jpg") == "1000_69"
 
 

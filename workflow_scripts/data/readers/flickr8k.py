@@ -61,9 +61,8 @@ def read_split(folder: Path, split: str) -> list[str]:
         raise ValueError(f"Flickr8k has no split {split!r}; choose one of {', '.join(SPLIT_FILES)}.")
     path = find_file(folder, SPLIT_FILES[split])
     names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    wrong = [name for name in names if ".jpg" not in name or "/" in name or "\t" in name]
+    if wrong or not names:
+        found = f"the line {wrong[0]!r}" if wrong else "no line"
+        raise ValueError(f"{path} should name a photograph (name.jpg) a line, but has {found}; is it the right file?")
     return list(dict.fromkeys(names))
-
-
-def image_url(file_name: str) -> str:
-    """Return a picture's URL on a mirror (the corpus' own server is gone)."""
-    return f"http://flickr8k/images/{file_name}"
