@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from workflow_scripts.evaluation.bootstrap import confidence_interval
+from workflow_scripts.evaluation.bootstrap import confidence_interval, median_interval, resampled_sums
 
 
 def plain_bootstrap(values, images, seed, resamples):
@@ -46,3 +46,24 @@ def test_equal_values_have_an_interval_of_no_width():
 def test_no_value_is_an_error():
     with pytest.raises(ValueError, match="empty"):
         confidence_interval(np.array([]), [])
+
+
+def test_the_interval_of_a_median_equals_that_of_the_textbook_procedure_up_to_its_noise():
+    generator = np.random.default_rng(4)
+    images = [f"set/{index // 5}" for index in range(500)]
+    values = np.repeat(generator.integers(0, 40, 100), 5) + generator.integers(0, 30, 500)
+    draws = np.random.default_rng(1).choice(100, size=(2000, 100))
+    plain = np.percentile([np.median(values.reshape(100, 5)[drawn]) for drawn in draws], [2.5, 97.5])
+    assert np.allclose(median_interval(values, images), plain, atol=1.5)
+    assert median_interval(np.full(9, 3.0), list("abcdefghi")) == (3.0, 3.0)
+
+
+def test_resampled_sums_have_the_mean_and_the_spread_of_drawing_images():
+    generator = np.random.default_rng(5)
+    images = [f"set/{index // 2}" for index in range(200)]
+    values = generator.random((200, 3))
+    sums = resampled_sums(values, images, resamples=4000)
+    assert sums.shape == (4000, 3)
+    assert np.allclose(sums.mean(axis=0), values.sum(axis=0), rtol=0.01)
+    of_images = values.reshape(100, 2, 3).sum(axis=1)
+    assert np.allclose(sums.std(axis=0), of_images.std(axis=0) * 10, rtol=0.05)

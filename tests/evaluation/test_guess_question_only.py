@@ -51,3 +51,13 @@ def test_the_command_writes_predictions_without_a_picture(tmp_path, question, wr
 def test_an_empty_mix_is_an_error():
     with pytest.raises(ValueError, match="no training sample"):
         QuestionOnlyGuess([])
+
+
+def test_samples_of_other_tasks_are_left_out_on_demand(tmp_path, question, write_questions):
+    mix = {"query": ["is this true?"] * 3 + ["what is it?"], "answer": ["yes"] * 3 + ["a dog"]}
+    pq.write_table(pa.table(mix | {"task": ["is_true"] * 3 + ["vqa"]}), tmp_path / "mix.parquet")
+    table = write_questions([question(0, query="who?")])
+    files = ["--mix", str(tmp_path / "mix.parquet"), "--questions", str(table), "--output", str(tmp_path / "p.jsonl")]
+    for options, guess in (([], "yes"), (["--tasks", "vqa"], "a dog")):
+        main([*files, *options])
+        assert json.loads((tmp_path / "p.jsonl").read_text())["prediction"] == guess

@@ -97,3 +97,10 @@ def test_a_damaged_predictions_file_is_one_sentence_and_exit_code_1(tmp_path):
     assert result.returncode == 1
     assert "Line 2 of" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_shares_of_yes_stand_beside_the_accuracy_of_yes_and_no(score):
+    scores = score([("Yes.", "yes"), ("yes", "no"), ("maybe", "no"), ("no", "yes")])
+    assert scores["yes_and_no"] == {"right_yes": 50.0, "said_yes": 50.0, "said_no": 25.0}
+    assert scores["figures"][0]["value"] == 25.0
+    assert score([("yes", "yes"), ("cat", "dog")])["yes_and_no"] is None

@@ -8,7 +8,7 @@ from workflow_scripts.evaluation.score_retrieval import main, ranks_of_captions,
 
 @pytest.fixture
 def score(tmp_path):
-    def run(similarity, image_index=None, groups=None):
+    def run(similarity, image_index=None, groups=None, options=()):
         similarity = np.asarray(similarity, dtype=np.float32)
         image_index = list(range(len(similarity))) if image_index is None else image_index
         captions = [{"text": f"caption {row}", "image_index": index} for row, index in enumerate(image_index)]
@@ -18,7 +18,7 @@ def score(tmp_path):
         np.save(tmp_path / "s.npy", similarity)
         (tmp_path / "c.json").write_text(json.dumps({"captions": captions, "images": images}))
         files = ["--similarity", str(tmp_path / "s.npy"), "--captions", str(tmp_path / "c.json")]
-        main([*files, "--id", "r.m", "--output", str(tmp_path / "o.json")])
+        main([*files, "--id", "r.m", "--output", str(tmp_path / "o.json"), *options])
         scores = json.loads((tmp_path / "o.json").read_text())
         return scores, {figure["id"]: figure["value"] for figure in scores["figures"]}
 
@@ -74,6 +74,29 @@ def test_only_the_first_caption_counts_and_all_have_figures_of_their_own(score):
     _, values = score(similarity, image_index=[0, 0, 1, 1])
     assert values["r.m.r_at_1"] == 100.0
     assert values["r.m.all_captions.r_at_1"] == 50.0
+
+
+def test_the_headline_may_be_of_all_captions_and_the_scores_name_it(score):
+    similarity = [[1, 0], [0, 1], [0, 1], [1, 0], [0, 1]]
+    scores, values = score(similarity, [0, 0, 1, 1, 1], options=["--headline", "all_captions", "--split", "test"])
+    assert values["r.m.r_at_1"] == 60.0
+    assert values["r.m.first_caption.r_at_1"] == 100.0
+    assert "r.m.all_captions.r_at_1" not in values
+    assert (scores["headline"], scores["split"]) == ("all_captions", "test")
+    assert "Every caption asks" in scores["definition"]
+    assert score(similarity, [0, 0, 1, 1, 1])[0]["headline"] == "first_caption"
+
+
+def test_median_ranks_of_both_directions_begin_at_one(score):
+    similarity = np.eye(5)
+    similarity[0, 1:4] = 2  # text to image: ranks 4, 1, 1, 1, 1; image to text: 1, 2, 2, 2, 1
+    scores, values = score(similarity)
+    assert values["r.m.median_rank"] == 1.0
+    assert values["r.m.image_to_text_median_rank"] == 2.0
+    assert values["r.m.image_to_text_r_at_1"] == 40.0
+    median = next(figure for figure in scores["figures"] if figure["id"] == "r.m.median_rank")
+    assert median["unit"] == "rank"
+    assert median["ci95"][0] <= 1.0 <= median["ci95"][1]
 
 
 def test_within_groups_only_the_group_competes(score):

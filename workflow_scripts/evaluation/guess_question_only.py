@@ -103,11 +103,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--mix", type=Path, required=True, help="samples table that the system was trained on")
     parser.add_argument("--questions", type=Path, required=True, help="benchmark table")
     parser.add_argument("--output", type=Path, required=True, help="predictions.jsonl to write")
+    parser.add_argument("--tasks", nargs="+", help="guess from the samples of these tasks only (all)")
     arguments = parser.parse_args(argv)
 
     if not arguments.mix.exists():
         raise ValueError(f"{arguments.mix} does not exist; run the rule that builds the mix first.")
-    samples = pyarrow.parquet.read_table(arguments.mix, columns=["query", "answer"]).to_pydict()
+    filters = [("task", "in", arguments.tasks)] if arguments.tasks else None
+    samples = pyarrow.parquet.read_table(arguments.mix, columns=["query", "answer"], filters=filters).to_pydict()
     guess = QuestionOnlyGuess(zip(samples["query"], samples["answer"], strict=True))
     questions = read_questions(arguments.questions)
     answers = [guess.answer(question["query"]) for question in questions]

@@ -35,6 +35,16 @@ def score(predictions: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndar
     return np.array(exact, dtype=float), np.array(contained, dtype=float)
 
 
+def yes_and_no(rows: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
+    """Shares of yes in per cent, right and predicted, where all right answers are yes or no; else None."""
+    right = [normalise_for_exact_match(row["answer"]) for row in rows]
+    if set(right) - {"yes", "no"}:
+        return None
+    said = [normalise_for_exact_match(row["prediction"]) for row in rows]
+    shares = {"right_yes": right.count("yes"), "said_yes": said.count("yes"), "said_no": said.count("no")}
+    return {name: round(100 * number / len(rows), 2) for name, number in shares.items()}
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(description=__doc__)
@@ -56,7 +66,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         arguments,
         "score_exact_match",
         argv,
-        benchmark=arguments.id.split(".")[0],
         definition=DEFINITION,
         figures=[
             figure(arguments.id, exact, images, arguments.seed),
@@ -65,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         inputs=inputs,
         breakdown=break_down(exact, kinds),
         breakdown_contained=break_down(contained, kinds),
+        yes_and_no=yes_and_no(rows),
         empty_predictions=sum(not row["prediction"].strip() for row in rows),
     )
 

@@ -63,7 +63,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         arguments,
         "score_rec",
         argv,
-        benchmark=arguments.id.split(".")[0],
         definition=DEFINITION,
         figures=[
             figure(f"{arguments.id}.accuracy_iou50", hits, images, arguments.seed),

@@ -124,7 +124,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         arguments,
         "score_vqa",
         argv,
-        benchmark=arguments.id.split(".")[0],
         definition=DEFINITION,
         figures=[overall],
         inputs=inputs,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from workflow_scripts.command_line import read_json, write_json
-from workflow_scripts.evaluation.bootstrap import confidence_interval
+from workflow_scripts.evaluation.bootstrap import confidence_interval, median_interval
 from workflow_scripts.identity import sha256_of_file
 
 
@@ -20,6 +20,13 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, help="the scores.json to write")
     parser.add_argument("--run", type=Path, help="run.json of the training whose adaptor is scored")
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
+    parser.add_argument("--split", help="split of the data that is scored, noted beside each figure")
+
+
+def benchmark_of(id: str) -> str:
+    """The benchmark that a figure's id starts with: Flickr8k has several, each a data set and a task."""
+    parts = id.split("@")[0].split(".")
+    return ".".join(parts[:2]) if parts[0] == "flickr8k" else parts[0]
 
 
 def figure(id: str, values: np.ndarray, images: Sequence[str], seed: int) -> dict[str, Any]:
@@ -34,6 +41,13 @@ def figure(id: str, values: np.ndarray, images: Sequence[str], seed: int) -> dic
     }
 
 
+def median_figure(id: str, ranks: np.ndarray, images: Sequence[str], seed: int) -> dict[str, Any]:
+    """The median of ranks [N], the best 1, with its 95 % interval over images [N]."""
+    low, high = median_interval(ranks, images, seed)
+    value = float(np.median(ranks))
+    return {"id": id, "value": value, "unit": "rank", "n": len(ranks), "ci95": [low, high]}
+
+
 def break_down(values: np.ndarray, kinds: Sequence[str | None]) -> dict[str, dict[str, float | int]]:
     """Mean of values [N] in per cent and number for each kind [N], kinds in alphabetical order."""
     groups: dict[str, list[float]] = defaultdict(list)
@@ -46,18 +60,19 @@ def write_scores(
     arguments: argparse.Namespace,
     module: str,
     argv: Sequence[str],
-    benchmark: str,
     definition: str,
     figures: Sequence[Mapping[str, Any]],
     inputs: Sequence[Path],
+    id: str | None = None,
     **more: Any,
 ) -> None:
     """Write scores.json with the command that makes it again and the checksums of what it read."""
     write_json(
         arguments.output,
         {
-            "benchmark": benchmark,
-            "id": arguments.id,
+            "benchmark": benchmark_of(arguments.id),
+            "id": id or arguments.id,
+            "split": arguments.split,
             "definition": definition,
             "figures": list(figures),
             **more,

@@ -1,0 +1,174 @@
+"""Score generated captions against people's: CIDEr-D and BLEU-1 to 4 of pycocoevalcap, without Java."""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workflow_scripts.command_line import read_json, run_command
+from workflow_scripts.evaluation.bootstrap import confidence_interval, resampled_sums
+from workflow_scripts.evaluation.caption_tokens import tokenise
+from workflow_scripts.evaluation.predictions import check_unique, match_questions, read_predictions
+from workflow_scripts.evaluation.scores import add_common_arguments, write_scores
+
+DEFINITION = (
+    "CIDEr-D (Vedantam et al. 2015) and BLEU (Papineni et al. 2002; closest reference length) by pycocoevalcap, times "
+    "100, on words as the Penn Treebank splits them, in lower case and without punctuation; the tokenisation is our "
+    "own, since pycocoevalcap's needs Java. METEOR is left out, since it needs Java as well. CIDEr's document "
+    "frequencies are those of the references of the same pictures. Intervals: bootstrap over images, for CIDEr of "
+    "the mean of the images' scores with the document frequencies fixed, for BLEU of the counts that it is made of."
+)
+ORDERS = 4
+# BleuScorer's own additions, which keep it from dividing by zero.
+_TINY, _SMALL = 1e-15, 1e-9
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A generated caption of an image and the captions that people wrote, as words joined by spaces."""
+
+    image: str
+    prediction: str
+    references: tuple[str, ...]
+
+
+def read_captions(predictions: Path) -> list[Caption]:
+    """Read a predictions file of this workflow, whose `answers` are the references."""
+    captions = []
+    for row in read_predictions(predictions):
+        references = [text for text in row.get("answers") or [row.get("answer") or ""] if text.strip()]
+        if not references:
+            raise ValueError(f"Question {row['question_id']} has no caption to compare with; remove it.")
+        captions.append(_caption(row["image"], row["prediction"], references))
+    return captions
+
+
+def read_official(annotations: Path, predictions: Path) -> list[Caption]:
+    """Read COCO's files: annotations with "images" and "annotations", results `[{"image_id", "caption"}]`."""
+    content, results = read_json(annotations), read_json(predictions)
+    if not isinstance(content, dict) or not isinstance(content.get("annotations"), list):
+        raise ValueError(f'{annotations} has no list "annotations"; it is not a COCO captions file.')
+    if not isinstance(results, list) or not all(
+        isinstance(row, dict) and "image_id" in row and isinstance(row.get("caption"), str) for row in results
+    ):
+        raise ValueError(f'{predictions} must be a list of {{"image_id", "caption"}} with captions that are text.')
+    check_unique((row["image_id"] for row in results), predictions)
+    references: dict[Any, list[str]] = {}
+    for row in content["annotations"]:
+        references.setdefault(row["image_id"], []).append(row["caption"])
+    images = [{"question_id": image} for image in references]
+    answered = [{"question_id": row["image_id"], "caption": row["caption"]} for row in results]
+    return [
+        _caption(str(image["question_id"]), result["caption"], references[image["question_id"]])
+        for image, result in match_questions(answered, images, predictions)
+    ]
+
+
+def _caption(image: str, prediction: str, references: Sequence[str]) -> Caption:
+    return Caption(image, tokenise(prediction), tuple(tokenise(text) for text in references))
+
+
+def cider(captions: Sequence[Caption]) -> np.ndarray:
+    """CIDEr-D [N] of each caption, document frequencies over all of them."""
+    from pycocoevalcap.cider.cider_scorer import CiderScorer
+
+    scorer = CiderScorer(n=ORDERS, sigma=6.0)
+    for caption in captions:
+        scorer += (caption.prediction, list(caption.references))
+    return np.asarray(scorer.compute_score()[1], dtype=float)
+
+
+def bleu_counts(captions: Sequence[Caption]) -> np.ndarray:
+    """What BLEU adds up for each caption [N, 10]: matching and all n-grams of each order, length, reference length."""
+    from pycocoevalcap.bleu.bleu_scorer import BleuScorer
+
+    scorer = BleuScorer(n=ORDERS)
+    for caption in captions:
+        scorer += (caption.prediction, list(caption.references))
+    rows = []
+    for one in scorer.ctest:
+        closest = min((abs(length - one["testlen"]), length) for length in one["reflen"])[1]
+        rows.append([*one["correct"], *one["guess"], one["testlen"], closest])
+    return np.array(rows, dtype=float)
+
+
+def bleu(counts: np.ndarray) -> np.ndarray:
+    """BLEU-1 to 4 [..., 4] of summed counts [..., 10]."""
+    correct, guess = counts[..., :ORDERS], counts[..., ORDERS : 2 * ORDERS]
+    precisions = (correct + _TINY) / (guess + _SMALL)
+    scores = np.cumprod(precisions, axis=-1) ** (1 / np.arange(1, ORDERS + 1))
+    ratio = (counts[..., -2] + _TINY) / (counts[..., -1] + _SMALL)
+    with np.errstate(over="ignore"):
+        penalty = np.where(ratio < 1, np.exp(1 - 1 / ratio), 1.0)
+    return scores * penalty[..., None]
+
+
+def caption_figures(captions: Sequence[Caption], id: str, suffix: str, seed: int) -> list[dict[str, Any]]:
+    """CIDEr and BLEU-4 to 1 as figures called `id.cider` + suffix and so on."""
+    images = [caption.image for caption in captions]
+    scores = cider(captions)
+    counts = bleu_counts(captions)
+    low, high = confidence_interval(scores, images, seed)
+    found = [("cider", "points", float(scores.mean()), low, high)]
+    corpus = bleu(counts.sum(axis=0))
+    lows, highs = np.percentile(bleu(resampled_sums(counts, images, seed)), [2.5, 97.5], axis=0)
+    for order in range(ORDERS, 0, -1):
+        values = (float(values[order - 1]) for values in (corpus, lows, highs))
+        found.append((f"bleu_{order}", "%", *values))
+    return [
+        {
+            "id": f"{id}.{name}{suffix}",
+            "value": round(100 * value, 4),
+            "unit": unit,
+            "n": len(captions),
+            "ci95": [round(100 * low, 4), round(100 * high, 4)],
+        }
+        for name, unit, value, low, high in found
+    ]
+
+
+def per_image_scores(captions: Sequence[Caption]) -> Mapping[str, float]:
+    """CIDEr times 100 of each image's caption, for choosing examples."""
+    pairs = zip(captions, cider(captions), strict=True)
+    return {caption.image: round(100 * float(score), 2) for caption, score in pairs}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--predictions", type=Path, required=True, help="predictions.jsonl, or COCO's results JSON")
+    parser.add_argument("--annotations", type=Path, help="COCO's captions JSON, for results in COCO's form")
+    parser.add_argument("--suffix", default="", help="of the figures' names, e.g. _shuffled_images")
+    add_common_arguments(parser)
+    arguments = parser.parse_args(argv)
+    if arguments.annotations:
+        inputs = [arguments.annotations, arguments.predictions]
+        captions = read_official(*inputs)
+    else:
+        inputs = [arguments.predictions]
+        captions = read_captions(arguments.predictions)
+    if not captions:
+        raise ValueError(f"{arguments.predictions} holds no caption.")
+    lengths = [len(caption.prediction.split()) for caption in captions]
+    write_scores(
+        arguments,
+        "score_captions",
+        argv,
+        definition=DEFINITION,
+        figures=caption_figures(captions, arguments.id, arguments.suffix, arguments.seed),
+        inputs=inputs,
+        id=arguments.id + arguments.suffix,
+        breakdown={},
+        mean_words=round(float(np.mean(lengths)), 2),
+        different_captions=len({caption.prediction for caption in captions}),
+        empty_predictions=sum(length == 0 for length in lengths),
+        references=sum(len(caption.references) for caption in captions),
+    )
+
+
+if __name__ == "__main__":
+    run_command(main)
