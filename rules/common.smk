@@ -13,7 +13,14 @@ sys.path.insert(0, workflow.basedir)
 from workflow_scripts.chain import by_key, chains
 from workflow_scripts.code_digest import code_digest
 from workflow_scripts.config.settings import load_settings
-from workflow_scripts.evaluations import RETRIEVAL_METHODS, evaluations
+from workflow_scripts.evaluations import (
+    SCORERS,
+    evaluations,
+    retrieval_figure,
+    retrieval_methods,
+    scored_by,
+    split_name,
+)
 from workflow_scripts.identity import run_id
 from workflow_scripts.job_environment import prepare_job_environment
 from workflow_scripts.sources.registry import is_on_mirror, load_registry
@@ -74,8 +81,15 @@ REGISTRY = load_registry().for_mirror(MIRROR)
 ANNOTATIONS = by_key(
     CHAIN.annotations(data_set) for name in CHAIN.roles.image_sets() for data_set in data_sets_of(name)
 )
-MODELS = by_key(filter(None, (CHAIN.pretrained(role) for role in type(SCALE.pretrained).model_fields)))
+MODELS = by_key(
+    model
+    for chain in CHAINS.values()
+    for role in type(SCALE.pretrained).model_fields
+    if (model := chain.pretrained(role))
+)
 FEATURES = by_key(CHAIN.features(name) for name in CHAIN.roles.image_sets())
+# Experiments may have language models of their own, trained here or converted.
+LANGUAGE_MODELS = by_key(chain.language_model for chain in CHAINS.values())
 MIXES = by_key(run.parents["samples"] for chain in CHAINS.values() for run in chain.runs if run.area != "pretrain")
 BENCHMARKS = by_key(CHAIN.benchmark(name) for name in CHAIN.benchmarks)
 # The miniature publishes which of its pictures are held out; real data sets have splits of their own.
@@ -95,9 +109,10 @@ RETRIEVAL_ID = run_id(
         "clip": CHAIN.clip.id if CHAIN.clip else None,
         "pairs": CHAIN.pairs.id,
         "benchmarks": [CHAIN.benchmark(name).id for name in RETRIEVAL],
+        **({"linear_baseline": CHAIN.linear_baseline.id} if CHAIN.linear_baseline else {}),
     }
 )
-METHODS = [method for method in RETRIEVAL_METHODS if method != "clip" or CHAIN.clip]
+METHODS = retrieval_methods(CHAIN)
 
 
 def run_of(wildcards):
@@ -119,10 +134,17 @@ def evaluation_of(wildcards):
     return BY_PATH[f"evaluation/{wildcards.benchmark}/{wildcards.evaluation}"]
 
 
-def evaluated_run(benchmark, evaluation):
+def evaluated_run(wildcards):
     """run.json of the training that was evaluated; nothing for a guess without a model."""
-    run = BY_PATH[f"evaluation/{benchmark}/{evaluation}"].run
+    run = evaluation_of(wildcards).run
     return [at(run, "run.json")] if run else []
+
+
+def score_options(wildcards, input):
+    """The options that every scorer of answers has: the figure's id, its split and the training's run.json."""
+    run = ["--run", str(input.run)] if input.run else []
+    split = split_name(wildcards.benchmark, SCALE.evaluation_split)
+    return ["--id", evaluation_of(wildcards).figure, "--split", split, *run]
 
 
 def retrieval_inputs(wildcards):
@@ -133,6 +155,11 @@ def retrieval_inputs(wildcards):
             "features": [at(CHAIN.features(image_set), "manifest.json")],
             "model": at(CHAIN.feature_extractor, "SHA256SUMS"),
         }
+    if wildcards.method == "linear_baseline":
+        return {
+            "tokens": [at(CHAIN.tokens(image_set), "manifest.json")],
+            "model": at(CHAIN.linear_baseline, "SHA256SUMS"),
+        }
     images = [at(CHAIN.images(image_set), "manifest.json")]
     if wildcards.method == "clip":
         return {"images": images, "model": at(CHAIN.clip, "SHA256SUMS")}
@@ -142,8 +169,20 @@ def retrieval_inputs(wildcards):
 
 def retrieval_options(wildcards, input):
     """The same as command-line options, in the order of the inputs' names."""
+    # Flickr8k's figures are of all five captions of a picture, as in its literature; COCO's of the first, as reported.
+    every = ["--all-captions"] if wildcards.benchmark.startswith("flickr8k") else []
+    return [*retrieval_method_options(wildcards, input), *every]
+
+
+def retrieval_headline(wildcards):
+    return "all_captions" if wildcards.benchmark.startswith("flickr8k") else "first_caption"
+
+
+def retrieval_method_options(wildcards, input):
     if wildcards.method == "blip2":
         return ["--features", *folders(input.features), "--feature-extractor", folder(input.model)]
+    if wildcards.method == "linear_baseline":
+        return ["--tokens", *folders(input.tokens), "--linear-baseline", folder(input.model)]
     if wildcards.method == "clip":
         return ["--images", *folders(input.images), "--clip", folder(input.model)]
     return [
@@ -222,6 +261,11 @@ def archive_of(wildcards):
 def maximum_images(wildcards):
     maximum = SCALE.maximum_images.get(IMAGES[wildcards.images].name)
     return ["--maximum", maximum] if maximum else []
+
+
+def any_of(products):
+    """A pattern for the folders of products; it fits nothing where there are none."""
+    return "|".join(re.escape(product.key) for product in products) or "(?!)"
 
 
 def one_of(products, packed):

@@ -14,7 +14,7 @@ rule predict:
     benchmark:
         f"{R}/benchmarks/predict/{{benchmark}}/{{evaluation}}.tsv"
     wildcard_constraints:
-        benchmark="visual_genome|okvqa|refcoco",
+        benchmark="|".join(SCORERS),
         evaluation="(?!question_only-).+",
     conda:
         "../envs/environment.yaml"
@@ -37,17 +37,16 @@ rule predict:
 
 rule guess_question_only:
     input:
-        questions=lambda wildcards: at(CHAIN.benchmark("visual_genome"), "questions.parquet"),
-        mix=lambda wildcards: at(
-            BY_PATH[f"evaluation/visual_genome/{wildcards.evaluation}"].product.parents["mix"], "samples.parquet"
-        ),
+        questions=lambda wildcards: at(evaluation_of(wildcards).benchmark, "questions.parquet"),
+        mix=lambda wildcards: at(evaluation_of(wildcards).product.parents["mix"], "samples.parquet"),
     output:
-        f"{R}/evaluation/visual_genome/{{evaluation}}/predictions.jsonl",
+        f"{R}/evaluation/{{benchmark}}/{{evaluation}}/predictions.jsonl",
     log:
-        f"{R}/logs/guess_question_only/{{evaluation}}.log",
+        f"{R}/logs/guess_question_only/{{benchmark}}/{{evaluation}}.log",
     benchmark:
-        f"{R}/benchmarks/guess_question_only/{{evaluation}}.tsv"
+        f"{R}/benchmarks/guess_question_only/{{benchmark}}/{{evaluation}}.tsv"
     wildcard_constraints:
+        benchmark="visual_genome|daquar",
         evaluation="question_only-.+",
     conda:
         "../envs/environment.yaml"
@@ -57,22 +56,26 @@ rule guess_question_only:
         runtime=10,
         gpu=0,
     params:
+        # Captions and truths are no answers to questions about rooms; Visual Genome's guess is of its whole mix.
+        tasks=lambda wildcards: ["--tasks", "vqa"] if wildcards.benchmark == "daquar" else [],
         code=code_digest("workflow_scripts.evaluation.guess_question_only"),
     shell:
         "python -m workflow_scripts.evaluation.guess_question_only --mix {input.mix:q}"
-        " --questions {input.questions:q} --output {output:q} 2>&1 | tee {log:q}"
+        " --questions {input.questions:q} {params.tasks} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule score_exact_match:
     input:
-        predictions=f"{R}/evaluation/visual_genome/{{evaluation}}/predictions.jsonl",
-        run=lambda wildcards: evaluated_run("visual_genome", wildcards.evaluation),
+        predictions=f"{R}/evaluation/{{benchmark}}/{{evaluation}}/predictions.jsonl",
+        run=evaluated_run,
     output:
-        f"{R}/evaluation/visual_genome/{{evaluation}}/scores.json",
+        f"{R}/evaluation/{{benchmark}}/{{evaluation}}/scores.json",
     log:
-        f"{R}/logs/score_exact_match/{{evaluation}}.log",
+        f"{R}/logs/score_exact_match/{{benchmark}}/{{evaluation}}.log",
     benchmark:
-        f"{R}/benchmarks/score_exact_match/{{evaluation}}.tsv"
+        f"{R}/benchmarks/score_exact_match/{{benchmark}}/{{evaluation}}.tsv"
+    wildcard_constraints:
+        benchmark="|".join(scored_by("score_exact_match")),
     conda:
         "../envs/environment.yaml"
     threads: 1
@@ -81,24 +84,25 @@ rule score_exact_match:
         runtime=10,
         gpu=0,
     params:
-        id=lambda wildcards: BY_PATH[f"evaluation/visual_genome/{wildcards.evaluation}"].figure,
-        run=lambda wildcards, input: ["--run", input.run] if input.run else [],
+        options=score_options,
         code=code_digest("workflow_scripts.evaluation.score_exact_match"),
     shell:
         "python -m workflow_scripts.evaluation.score_exact_match --predictions {input.predictions:q}"
-        " --id {params.id:q} {params.run:q} --output {output:q} 2>&1 | tee {log:q}"
+        " {params.options:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule score_vqa:
     input:
-        predictions=f"{R}/evaluation/okvqa/{{evaluation}}/predictions.jsonl",
-        run=lambda wildcards: evaluated_run("okvqa", wildcards.evaluation),
+        predictions=f"{R}/evaluation/{{benchmark}}/{{evaluation}}/predictions.jsonl",
+        run=evaluated_run,
     output:
-        f"{R}/evaluation/okvqa/{{evaluation}}/scores.json",
+        f"{R}/evaluation/{{benchmark}}/{{evaluation}}/scores.json",
     log:
-        f"{R}/logs/score_vqa/{{evaluation}}.log",
+        f"{R}/logs/score_vqa/{{benchmark}}/{{evaluation}}.log",
     benchmark:
-        f"{R}/benchmarks/score_vqa/{{evaluation}}.tsv"
+        f"{R}/benchmarks/score_vqa/{{benchmark}}/{{evaluation}}.tsv"
+    wildcard_constraints:
+        benchmark="|".join(scored_by("score_vqa")),
     conda:
         "../envs/environment.yaml"
     threads: 1
@@ -107,24 +111,26 @@ rule score_vqa:
         runtime=10,
         gpu=0,
     params:
-        id=lambda wildcards: BY_PATH[f"evaluation/okvqa/{wildcards.evaluation}"].figure,
+        options=score_options,
         code=code_digest("workflow_scripts.evaluation.score_vqa"),
     shell:
         "python -m workflow_scripts.evaluation.score_vqa --predictions {input.predictions:q}"
-        " --id {params.id:q} --run {input.run:q} --output {output:q} 2>&1 | tee {log:q}"
+        " {params.options:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule score_rec:
     input:
-        predictions=f"{R}/evaluation/refcoco/{{evaluation}}/predictions.jsonl",
-        questions=lambda wildcards: at(CHAIN.benchmark("refcoco"), "questions.parquet"),
-        run=lambda wildcards: evaluated_run("refcoco", wildcards.evaluation),
+        predictions=f"{R}/evaluation/{{benchmark}}/{{evaluation}}/predictions.jsonl",
+        questions=lambda wildcards: at(evaluation_of(wildcards).benchmark, "questions.parquet"),
+        run=evaluated_run,
     output:
-        f"{R}/evaluation/refcoco/{{evaluation}}/scores.json",
+        f"{R}/evaluation/{{benchmark}}/{{evaluation}}/scores.json",
     log:
-        f"{R}/logs/score_rec/{{evaluation}}.log",
+        f"{R}/logs/score_rec/{{benchmark}}/{{evaluation}}.log",
     benchmark:
-        f"{R}/benchmarks/score_rec/{{evaluation}}.tsv"
+        f"{R}/benchmarks/score_rec/{{benchmark}}/{{evaluation}}.tsv"
+    wildcard_constraints:
+        benchmark="|".join(scored_by("score_rec")),
     conda:
         "../envs/environment.yaml"
     threads: 1
@@ -133,11 +139,66 @@ rule score_rec:
         runtime=10,
         gpu=0,
     params:
-        id=lambda wildcards: BY_PATH[f"evaluation/refcoco/{wildcards.evaluation}"].figure,
+        options=score_options,
         code=code_digest("workflow_scripts.evaluation.score_rec"),
     shell:
         "python -m workflow_scripts.evaluation.score_rec --predictions {input.predictions:q}"
-        " --questions {input.questions:q} --id {params.id:q} --run {input.run:q} --output {output:q} 2>&1 | tee {log:q}"
+        " --questions {input.questions:q} {params.options:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule score_captions:
+    input:
+        predictions=f"{R}/evaluation/{{benchmark}}/{{evaluation}}/predictions.jsonl",
+        run=evaluated_run,
+    output:
+        f"{R}/evaluation/{{benchmark}}/{{evaluation}}/scores.json",
+    log:
+        f"{R}/logs/score_captions/{{benchmark}}/{{evaluation}}.log",
+    benchmark:
+        f"{R}/benchmarks/score_captions/{{benchmark}}/{{evaluation}}.tsv"
+    wildcard_constraints:
+        benchmark="|".join(scored_by("score_captions")),
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        options=score_options,
+        suffix=lambda wildcards: f"--suffix={evaluation_of(wildcards).suffix}",
+        code=code_digest("workflow_scripts.evaluation.score_captions"),
+    shell:
+        "python -m workflow_scripts.evaluation.score_captions --predictions {input.predictions:q}"
+        " {params.options:q} {params.suffix:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule score_wups:
+    input:
+        predictions=f"{R}/evaluation/{{benchmark}}/{{evaluation}}/predictions.jsonl",
+        run=evaluated_run,
+    output:
+        f"{R}/evaluation/{{benchmark}}/{{evaluation}}/scores.json",
+    log:
+        f"{R}/logs/score_wups/{{benchmark}}/{{evaluation}}.log",
+    benchmark:
+        f"{R}/benchmarks/score_wups/{{benchmark}}/{{evaluation}}.tsv"
+    wildcard_constraints:
+        benchmark="|".join(scored_by("score_wups")),
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        options=score_options,
+        code=code_digest("workflow_scripts.evaluation.score_wups"),
+    shell:
+        "python -m workflow_scripts.evaluation.score_wups --predictions {input.predictions:q}"
+        " {params.options:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule rank_images:
@@ -152,8 +213,8 @@ rule rank_images:
     benchmark:
         f"{R}/benchmarks/rank_images/{{benchmark}}-{{method}}.tsv"
     wildcard_constraints:
-        benchmark="coco_retrieval|colour_matched",
-        method="blip2|clip|colour_histogram",
+        benchmark="|".join(RETRIEVAL),
+        method="|".join(METHODS),
     conda:
         "../envs/environment.yaml"
     threads: 1
@@ -181,8 +242,8 @@ rule score_retrieval:
     benchmark:
         f"{R}/benchmarks/score_retrieval/{{benchmark}}-{{method}}.tsv"
     wildcard_constraints:
-        benchmark="coco_retrieval|colour_matched",
-        method="blip2|clip|colour_histogram",
+        benchmark="|".join(RETRIEVAL),
+        method="|".join(METHODS),
     conda:
         "../envs/environment.yaml"
     threads: 1
@@ -191,8 +252,11 @@ rule score_retrieval:
         runtime=10,
         gpu=0,
     params:
-        id=lambda wildcards: f"coco_retrieval.{wildcards.method}",
+        id=lambda wildcards: retrieval_figure(wildcards.benchmark, wildcards.method),
+        headline=retrieval_headline,
+        split=lambda wildcards: split_name(wildcards.benchmark, SCALE.evaluation_split),
         code=code_digest("workflow_scripts.evaluation.score_retrieval"),
     shell:
         "python -m workflow_scripts.evaluation.score_retrieval --similarity {input.similarity:q}"
-        " --captions {input.captions:q} --id {params.id:q} --output {output:q} 2>&1 | tee {log:q}"
+        " --captions {input.captions:q} --id {params.id:q} --headline {params.headline} --split {params.split}"
+        " --output {output:q} 2>&1 | tee {log:q}"

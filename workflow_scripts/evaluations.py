@@ -1,11 +1,43 @@
 """Which evaluations a configuration asks for, and the id under which each of their figures stands in the report."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from workflow_scripts.chain import Chain, Product
 
-RETRIEVAL_METHODS = ("blip2", "clip", "colour_histogram")
+RETRIEVAL_METHODS = ("blip2", "linear_baseline", "clip", "colour_histogram")
+SCORERS = {
+    "visual_genome": "score_exact_match",
+    "okvqa": "score_vqa",
+    "refcoco": "score_rec",
+    "flickr8k_captions": "score_captions",
+    "flickr8k_is_true": "score_exact_match",
+    "daquar": "score_wups",
+}
+"""The command that scores the answers to each benchmark."""
+
+
+def scored_by(scorer: str) -> list[str]:
+    """The benchmarks whose answers a command scores."""
+    return [benchmark for benchmark, name in SCORERS.items() if name == scorer]
+
+
+def retrieval_methods(chain: Chain) -> list[str]:
+    """The methods of retrieval that a scale has the models for."""
+    there = {"clip": chain.clip, "linear_baseline": chain.linear_baseline}
+    return [method for method in RETRIEVAL_METHODS if there.get(method, method)]
+
+
+def retrieval_figure(benchmark: str, method: str) -> str:
+    """What the ids of a method's retrieval figures start with."""
+    if benchmark.startswith("flickr8k"):
+        return f"flickr8k.retrieval.{'q_former' if method == 'blip2' else method}"
+    return f"coco_retrieval.{method}"
+
+
+def split_name(benchmark: str, split: str) -> str:
+    """A split as the data set itself calls it, as it stands beside the figures."""
+    return "dev" if benchmark.startswith("flickr8k") and split == "validation" else split
 
 
 @dataclass(frozen=True)
@@ -18,6 +50,8 @@ class Evaluation:
     product: Product
     run: Product | None = None
     shuffle_images: bool = False
+    suffix: str = ""
+    """Of the names of several figures that `figure` is the start of."""
 
     @property
     def path(self) -> str:
@@ -35,17 +69,10 @@ def evaluations(chains: Iterable[Chain]) -> list[Evaluation]:
                 if evaluation.path in found:
                     continue
                 figure = evaluation.figure
-                if figure in taken:
+                if figure + evaluation.suffix in taken:
                     figure = f"{figure}@{chain.label}"
-                taken.add(figure)
-                found[evaluation.path] = Evaluation(
-                    evaluation.benchmark,
-                    evaluation.variant,
-                    figure,
-                    evaluation.product,
-                    evaluation.run,
-                    evaluation.shuffle_images,
-                )
+                taken.add(figure + evaluation.suffix)
+                found[evaluation.path] = replace(evaluation, figure=figure)
     return list(found.values())
 
 
@@ -57,7 +84,20 @@ def _of_run(chain: Chain, stage: str) -> Iterable[Evaluation]:
         if stage == "finetune":
             name = "after_shuffled_images"
             yield _predicted(chain, stage, "visual_genome", name, f"visual_genome.exact_match.{name}", shuffle=True)
-            yield _guessed(chain)
+            yield _guessed(chain, "visual_genome")
+    if "flickr8k_captions" in chain.benchmarks and stage == "pretrain":
+        yield _predicted(chain, stage, "flickr8k_captions", "pretrained", "flickr8k.captions")
+        name, suffix = "pretrained_shuffled_images", "_shuffled_images"
+        yield _predicted(chain, stage, "flickr8k_captions", name, "flickr8k.captions", shuffle=True, suffix=suffix)
+    if "flickr8k_is_true" in chain.benchmarks and stage == "finetune":
+        yield _predicted(chain, stage, "flickr8k_is_true", "after", "flickr8k.is_true.accuracy")
+    if "daquar" in chain.benchmarks and stage in ("pretrain", "finetune"):
+        variant = {"pretrain": "before", "finetune": "after"}[stage]
+        yield _predicted(chain, stage, "daquar", variant, f"daquar.exact_match.{variant}")
+        if stage == "finetune":
+            name = "after_shuffled_images"
+            yield _predicted(chain, stage, "daquar", name, f"daquar.exact_match.{name}", shuffle=True)
+            yield _guessed(chain, "daquar")
     if roles.okvqa_val and stage in ("finetune", "finetune_okvqa"):
         variant = {"finetune": "zero_shot", "finetune_okvqa": "finetuned"}[stage]
         yield _predicted(chain, stage, "okvqa", variant, f"okvqa.accuracy.{variant}")
@@ -66,7 +106,7 @@ def _of_run(chain: Chain, stage: str) -> Iterable[Evaluation]:
 
 
 def _predicted(
-    chain: Chain, stage: str, benchmark: str, variant: str, figure: str, shuffle: bool = False
+    chain: Chain, stage: str, benchmark: str, variant: str, figure: str, shuffle: bool = False, suffix: str = ""
 ) -> Evaluation:
     run = chain.run(stage)
     questions = chain.benchmark(benchmark)
@@ -77,17 +117,17 @@ def _predicted(
         {"run": run, "questions": questions},
         chain.scale.predict,
     )
-    return Evaluation(questions, variant, figure, product, run, shuffle)
+    return Evaluation(questions, variant, figure, product, run, shuffle, suffix)
 
 
-def _guessed(chain: Chain) -> Evaluation:
+def _guessed(chain: Chain, benchmark: str) -> Evaluation:
     """The best guess without the picture, from the answers of the same mix that the finetuning saw."""
-    questions = chain.benchmark("visual_genome")
+    questions = chain.benchmark(benchmark)
     mix = chain.samples("finetune")
     product = Product(
-        "evaluation/visual_genome",
+        f"evaluation/{benchmark}",
         "question_only",
-        {"evaluation": "visual_genome", "variant": "question_only"},
+        {"evaluation": benchmark, "variant": "question_only"},
         {"questions": questions, "mix": mix},
     )
-    return Evaluation(questions, "question_only", "visual_genome.exact_match.question_only", product)
+    return Evaluation(questions, "question_only", f"{benchmark}.exact_match.question_only", product)
