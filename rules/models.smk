@@ -31,7 +31,8 @@ if not SCALE.world:
 
     rule write_text_corpus:
         input:
-            at(CHAIN.pairs, "samples.parquet"),
+            pairs=at(CHAIN.pairs, "samples.parquet"),
+            mix=[at(CHAIN.mix("photo_mix"), "samples.parquet")] if SCALE.mix_photo else [],
         output:
             at(CHAIN.corpus("text"), "manifest.json"),
         log:
@@ -46,11 +47,12 @@ if not SCALE.world:
             runtime=30,
             gpu=0,
         params:
+            mix=lambda wildcards, input: ["--mix", *input.mix] if input.mix else [],
             folder=lambda wildcards, output: folder(output[0]),
             seed=SCALE.language_model.seed,
             code=code_digest("workflow_scripts.small_models.write_text_corpus"),
         shell:
-            "python -m workflow_scripts.small_models.write_text_corpus --pairs {input:q}"
+            "python -m workflow_scripts.small_models.write_text_corpus --pairs {input.pairs:q} {params.mix:q}"
             " --seed {params.seed} --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
@@ -83,13 +85,15 @@ rule train_feature_extractor:
 
 rule train_language_model:
     input:
-        at(CHAIN.corpus("text"), "manifest.json"),
+        lambda wildcards: at(LANGUAGE_MODELS[wildcards.model].parents["corpus"], "manifest.json"),
     output:
-        at(CHAIN.language_model, "SHA256SUMS"),
+        f"{R}/models/{{model}}/SHA256SUMS",
     log:
-        f"{R}/logs/train_language_model.log",
+        f"{R}/logs/train_language_model/{{model}}.log",
     benchmark:
-        f"{R}/benchmarks/train_language_model.tsv"
+        f"{R}/benchmarks/train_language_model/{{model}}.tsv"
+    wildcard_constraints:
+        model=any_of(model for model in LANGUAGE_MODELS.values() if "corpus" in model.parents),
     priority: 10
     conda:
         "../envs/environment.yaml"
@@ -101,11 +105,38 @@ rule train_language_model:
     params:
         corpus=lambda wildcards, input: folder(input[0]),
         folder=lambda wildcards, output: folder(output[0]),
-        settings=settings_json(SCALE.language_model),
+        settings=lambda wildcards: settings_json(LANGUAGE_MODELS[wildcards.model].settings),
         code=code_digest("workflow_scripts.small_models.train_language_model"),
     shell:
         "python -m workflow_scripts.small_models.train_language_model --corpus {params.corpus:q}"
         " --settings {params.settings:q} --output {params.folder:q} 2>&1 | tee {log:q}"
+
+
+rule convert_gguf:
+    input:
+        lambda wildcards: at(LANGUAGE_MODELS[wildcards.model].parents["pretrained"], "SHA256SUMS"),
+    output:
+        f"{R}/models/{{model}}/SHA256SUMS",
+    log:
+        f"{R}/logs/convert_gguf/{{model}}.log",
+    benchmark:
+        f"{R}/benchmarks/convert_gguf/{{model}}.tsv"
+    wildcard_constraints:
+        model=any_of(model for model in LANGUAGE_MODELS.values() if "pretrained" in model.parents),
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+        gpu=0,
+    params:
+        fetched=lambda wildcards, input: folder(input[0]),
+        folder=lambda wildcards, output: folder(output[0]),
+        code=code_digest("workflow_scripts.sources.convert_gguf"),
+    shell:
+        "python -m workflow_scripts.sources.convert_gguf --gguf {params.fetched:q}"
+        " --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
 if CHAIN.clip:

@@ -19,6 +19,9 @@ class LanguageModelSettings(Section):
         500_000.0, gt=1, description="Base of the rotary positions; a large one leaves more of a head to content."
     )
     vocabulary_size: int = Field(4000, ge=300, le=200_000, description="Upper bound of the tokenizer's entries.")
+    whole_words: bool = Field(
+        True, description="Every word of the corpus is one token; if not, rare words of real text are several."
+    )
     soft_tokens: int = Field(
         32, ge=1, le=1024, description="How many soft tokens stand in for a context, as image tokens will."
     )

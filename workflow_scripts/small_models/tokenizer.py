@@ -1,4 +1,4 @@
-"""A small tokenizer in LLaMA's format: one word of the corpus is one token, any other text falls back to bytes."""
+"""A small tokenizer in LLaMA's format: words of the corpus are tokens, any other text falls back to bytes."""
 
 import json
 from collections import Counter
@@ -20,10 +20,11 @@ _SPECIAL = ["<unk>", "<s>", "</s>"]
 _BYTES = [f"<0x{value:02X}>" for value in range(256)]
 
 
-def build_tokenizer(texts: Iterable[str], vocabulary_size: int = 4000) -> LlamaTokenizerFast:
+def build_tokenizer(texts: Iterable[str], vocabulary_size: int = 4000, whole_words: bool = True) -> LlamaTokenizerFast:
     """Train a byte-pair tokenizer on texts until each of their words is one token, digits and signs apart.
 
-    Raises ValueError when the vocabulary size does not suffice for that.
+    Raises ValueError when the vocabulary size does not suffice for that. Without `whole_words` the most frequent
+    words become tokens, as far as the vocabulary goes, and rare ones several.
     """
     words = Counter(word for text in texts for word in text.split())
     words.update(["[INST]", "[/INST]"])
@@ -37,17 +38,17 @@ def build_tokenizer(texts: Iterable[str], vocabulary_size: int = 4000) -> LlamaT
     )
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary_size,
-        min_frequency=1,
+        min_frequency=1 if whole_words else 2,
         special_tokens=_SPECIAL + _BYTES,
         initial_alphabet=[SPACE, *map(chr, range(33, 127))],
         show_progress=False,
     )
-    # Words are given once, with and without a space before them: how often they occur does not matter here.
-    tokenizer.train_from_iterator(sorted(words), trainer)
+    # For whole words they are given once, as how often they occur does not matter; else as often as they occur.
+    tokenizer.train_from_iterator(sorted(words) if whole_words else sorted(words.elements()), trainer)
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
-    if tokenizer.get_vocab_size() >= vocabulary_size:
+    if whole_words and tokenizer.get_vocab_size() >= vocabulary_size:
         raise ValueError(
             f"A vocabulary of {vocabulary_size} entries does not hold every word of the corpus as one token; raise it."
         )

@@ -22,6 +22,7 @@ from workflow_scripts.command_line import progress, run_command, write_atomicall
 from workflow_scripts.config.language import LanguageModelSettings
 from workflow_scripts.models.prompt import Prompt
 from workflow_scripts.small_models.text_batches import Batch, Group, attention_mask, collate, group_lines, read_corpus
+from workflow_scripts.small_models.text_validation import losses_in_words, validate
 from workflow_scripts.small_models.tokenizer import build_tokenizer
 
 # Phrases on how to answer: as part of a soft context they stand in most of its positions.
@@ -153,7 +154,7 @@ def train(
 
 CARD = """# A small language model
 
-A `LlamaForCausalLM` with {parameters} parameters, trained on {lines} lines of generated text (no pictures) in
+A `LlamaForCausalLM` with {parameters} parameters, trained on {lines} lines of text (no pictures) in
 {seconds:.0f} s; final loss {loss:.3f}. Its tokenizer has LLaMA-2's chat template. Some contexts were given as noisy
 sums of word embeddings in the place of image tokens, so that it copes with input embeddings that are no word's. It
 answers in whole sentences unless it is asked to be brief. It knows the words of its corpus; anything else it
@@ -186,7 +187,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = LanguageModelSettings.model_validate_json(arguments.settings)
     lines = read_corpus(arguments.corpus / "text.jsonl", settings.documents)
     started = time.monotonic()
-    tokenizer = build_tokenizer((text for line in lines for text in line.values()), settings.vocabulary_size)
+    texts = (line.get(part, "") for line in lines for part in ("context", "prompt", "answer"))
+    tokenizer = build_tokenizer(texts, settings.vocabulary_size, settings.whole_words)
     prompt = Prompt(tokenizer)
     torch.manual_seed(settings.seed)
     model = build_model(settings, tokenizer)
@@ -197,6 +199,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         seconds=time.monotonic() - started,
         loss=float(np.mean(losses[-20:])),
     )
+    held_out = arguments.corpus / "validation.jsonl"
+    if held_out.is_file():
+        card += losses_in_words(validate(model, prompt, read_corpus(held_out), settings))
     save(arguments.output, model, tokenizer, card, settings)
 
 
