@@ -5,6 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+# glibc hands large blocks back to the system at once and faults them in again at the next step, which took two thirds
+# of a network's time on a virtual machine (35 pictures a second through EfficientNet-lite0 against 10).
+_KEEP_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": "4000000000",
+    "MALLOC_TRIM_THRESHOLD_": "4000000000",
+    "MALLOC_TOP_PAD_": "67108864",
+}
+
 
 def prepare_job_environment(project: Path) -> None:
     """Let jobs find the Python that runs Snakemake and the package, and silence third-party warnings.
@@ -15,6 +23,8 @@ def prepare_job_environment(project: Path) -> None:
     _put_first("PATH", Path(sys.executable).parent)
     _put_first("PYTHONPATH", project)
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    for name, value in _KEEP_MEMORY.items():
+        os.environ.setdefault(name, value)
     if "SLURM_JOB_ID" in os.environ and "SLURM_JOB_END_TIME" not in os.environ:
         _ask_for_the_end_of_the_job()
 

@@ -10,12 +10,12 @@ from workflow_scripts.config.base import Section
 class QformerGeometry(Section):
     """What a LAVIS `Blip2Qformer` is built from; kept as config.json beside its checkpoint.
 
-    With `vit_model` "eva_clip_g" or "clip_L" the vision encoder is LAVIS's own in full size and the fields of the
-    small one are without effect.
+    With `vit_model` "eva_clip_g" or "clip_L" the vision encoder is LAVIS's own in full size, with "efficientnet_lite0"
+    a convolutional network for pictures of 224 pixels; the fields of the small one are without effect then.
     """
 
-    vit_model: Literal["eva_small", "eva_clip_g", "clip_L"] = Field(
-        "eva_small", description="LAVIS's EVA vision transformer in small, or one of its full-size encoders."
+    vit_model: Literal["eva_small", "eva_clip_g", "clip_L", "efficientnet_lite0"] = Field(
+        "eva_small", description="LAVIS's EVA vision transformer in small, or one that others pretrained."
     )
     image_size: int = Field(96, ge=32, le=1024, description="Side of the pictures in pixels.")
     vit_patch_size: int = Field(16, ge=4, le=32, description="Side of a patch, which is one token.")
@@ -103,20 +103,34 @@ class QFormerSettings(Section):
     contrast_epochs: float = Field(10, ge=0, le=1000, description="Passes over the pictures by contrast.")
     first_stage_batch_size: int = Field(32, ge=2, le=4096, description="Pictures in one step of the last stage.")
     first_stage_steps: int = Field(100, ge=0, description="Steps with LAVIS's whole first-stage loss.")
+    first_stage_learning_rate_share: float = Field(
+        0.3, gt=0, le=1, description="The last stage's learning rates as a share of those of the first."
+    )
+    token_dropout: float = Field(0.2, ge=0, lt=1, description="Share of the tokens that a batch leaves out.")
+    feature_dropout: float = Field(0.1, ge=0, lt=1, description="Dropout of the tokens' values.")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Of the contrastive loss in the first stage.")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Highest learning rate of what is new.")
     text_learning_rate: float = Field(1e-4, gt=0, le=1, description="The same of what the BERT gave.")
     weight_decay: float = Field(0.05, ge=0, le=1, description="AdamW's weight decay.")
     log_every: int = Field(
         10, ge=1, description="Steps between two lines of metrics.", json_schema_extra={"identity": False}
     )
+    validate_every: int = Field(
+        0,
+        ge=0,
+        description="Steps between two validations; 0 validates once a stage.",
+        json_schema_extra={"identity": False},
+    )
 
 
 class LinearBaselineSettings(Section):
     """Training of the linear retrieval baseline: mean-pooled tokens and a bag of words, each by one linear map."""
 
-    width: int = Field(512, ge=8, le=4096, description="Width of the common space.")
+    width: int = Field(1024, ge=8, le=4096, description="Width of the common space.")
     seed: int = Field(1, ge=0, description="Seed of weights and batches.")
-    batch_size: int = Field(256, ge=2, le=4096, description="Pictures in one step.")
-    epochs: int = Field(12, ge=1, le=1000, description="Passes over the pictures.")
+    batch_size: int = Field(500, ge=2, le=4096, description="Pictures in one step.")
+    dropout: float = Field(0.3, ge=0, lt=1, description="Dropout of the mean tokens' values.")
+    word_dropout: float = Field(0.1, ge=0, lt=1, description="Share of a caption's words that are left out.")
+    epochs: int = Field(20, ge=1, le=1000, description="Passes over the pictures.")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Highest learning rate.")
-    weight_decay: float = Field(0.01, ge=0, le=1, description="AdamW's weight decay.")
+    weight_decay: float = Field(0.05, ge=0, le=1, description="AdamW's weight decay.")

@@ -6,6 +6,7 @@ the Q-Former, and, for the small sizes, the initial weights. `forward`, its loss
 
 import logging
 import math
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from transformers import BertTokenizerFast
 
 from workflow_scripts.config.vision import QformerGeometry
+from workflow_scripts.models import efficientnet
 
 log = logging.getLogger(__name__)
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -80,8 +82,10 @@ class OfflineBlip2Qformer(Blip2Qformer):
         self, model_name: str, img_size: int, drop_path_rate: float, use_grad_checkpoint: bool, precision: str
     ) -> tuple[nn.Module, nn.Module]:
         geometry = self.geometry
-        if model_name == "eva_clip_g":  # the sizes of LAVIS's create_eva_vit_g, without its download
-            encoder: nn.Module = VisionTransformer(
+        if model_name == efficientnet.NAME:
+            encoder: nn.Module = efficientnet.EfficientNetEncoder()
+        elif model_name == "eva_clip_g":  # the sizes of LAVIS's create_eva_vit_g, without its download
+            encoder = VisionTransformer(
                 img_size=img_size,
                 patch_size=14,
                 use_mean_pooling=False,
@@ -154,6 +158,34 @@ def _spread_weights(module: nn.Module) -> None:
         for block in module.blocks:
             for last in (block.attn.proj, block.mlp.fc2):
                 last.weight.data.div_(math.sqrt(2 * len(module.blocks)))
+
+
+def start_from_bert(model: OfflineBlip2Qformer, bert: Mapping[str, Tensor]) -> None:
+    """Give the Q-Former a BERT's weights, as LAVIS starts it: what texts go through, and a copy of it for the queries.
+
+    A BERT with more layers gives its first ones. Cross-attention, queries and heads stay as they are. ValueError where
+    the BERT has another width than the Q-Former, or lacks something.
+    """
+    own = model.Qformer.bert.state_dict()
+    given = {name.removeprefix("bert."): value for name, value in bert.items()}
+    try:
+        # A Q-Former has no token types; BERT adds that of a first sentence to every token.
+        given["embeddings.position_embeddings.weight"] = (
+            given["embeddings.position_embeddings.weight"] + given["embeddings.token_type_embeddings.weight"][0]
+        )
+        for name, value in own.items():
+            source = name.replace("_query", "")
+            if "crossattention" in name or name == "embeddings.position_ids":
+                continue
+            if name == "embeddings.word_embeddings.weight":
+                value[: len(given[source])].copy_(given[source])  # [DEC] is our own
+            else:
+                value.copy_(given[source])
+    except (KeyError, RuntimeError) as error:
+        raise ValueError(
+            f"The text encoder does not fit the Q-Former's geometry ({str(error).splitlines()[0]}); "
+            "qformer_width, qformer_heads and qformer_intermediate must be those of the text encoder."
+        ) from None
 
 
 def build_blip2_qformer(geometry: QformerGeometry, vocabulary: Path) -> OfflineBlip2Qformer:

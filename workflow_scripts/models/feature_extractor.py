@@ -1,6 +1,7 @@
 """The frozen feature extractor: pictures to query outputs and projections, texts to the same space."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 
 from workflow_scripts.config.vision import QformerGeometry
 from workflow_scripts.models.blip2 import OfflineBlip2Qformer, build_blip2_qformer
+from workflow_scripts.models.efficientnet import EfficientNetEncoder
 
 CHECKPOINT = "blip2_qformer.pth"
 VISION_CHECKPOINT = "vision_encoder.pth"
@@ -53,7 +55,10 @@ class FeatureExtractor:
 
     @torch.inference_mode()
     def extract_images(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, 3, H, W] -> query output [B, Q, D] and its projection [B, Q, P] of length 1, both float32."""
+        """[B, 3, H, W] -> query output [B, Q, D] and its projection [B, Q, P] of length 1, both float32.
+
+        Where the vision encoder is an `EfficientNetEncoder`, its tokens [B, T, 1280] may stand in the picture's place.
+        """
         output = self.model.extract_features({"image": pixel_values.to(self.device)}, mode="image")
         return output.image_embeds.float(), output.image_embeds_proj.float()
 
@@ -118,8 +123,12 @@ def _load_vision(model: OfflineBlip2Qformer, path: Path) -> set[str]:
     if not path.is_file():
         return set()
     state = _read(path)
-    interpolate_pos_embed(model.visual_encoder, state)
-    keys = model.visual_encoder.load_state_dict(state, strict=False)
+    encoder = model.visual_encoder
+    if isinstance(encoder, EfficientNetEncoder):
+        encoder = encoder.network
+    else:
+        interpolate_pos_embed(encoder, state)
+    keys = encoder.load_state_dict(state, strict=False)
     unexpected = [key for key in keys.unexpected_keys if not key.startswith(_UNUSED_VISION_PREFIXES)]
     if keys.missing_keys or unexpected:
         raise ValueError(
@@ -141,9 +150,19 @@ def _read(path: Path) -> dict:
         ) from error
 
 
-def save_feature_extractor(model: OfflineBlip2Qformer, folder: Path, vocabulary: Sequence[str]) -> None:
-    """Write checkpoint, config.json and vocab.txt in the form that `load_feature_extractor` and LAVIS read."""
+def save_feature_extractor(
+    model: OfflineBlip2Qformer, folder: Path, vocabulary: Sequence[str], vision_weights: Path | None = None
+) -> None:
+    """Write checkpoint, config.json and vocab.txt in the form that `load_feature_extractor` and LAVIS read.
+
+    A frozen vision encoder's own file, where `vision_weights` names it, is copied beside the checkpoint, which leaves
+    that encoder out then, as LAVIS's published ones do.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / VOCABULARY).write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
     (folder / GEOMETRY).write_text(json.dumps(model.geometry.model_dump(), indent=1) + "\n", encoding="utf-8")
-    torch.save({"model": model.state_dict()}, folder / CHECKPOINT)
+    state = model.state_dict()
+    if vision_weights is not None:
+        shutil.copyfile(vision_weights, folder / VISION_CHECKPOINT)
+        state = {name: value for name, value in state.items() if not name.startswith("visual_encoder.")}
+    torch.save({"model": state}, folder / CHECKPOINT)
