@@ -88,6 +88,13 @@ MODELS = by_key(
     if (model := chain.pretrained(role))
 )
 FEATURES = by_key(CHAIN.features(name) for name in CHAIN.roles.image_sets())
+TOKENS = by_key(CHAIN.tokens(name) for name in CHAIN.roles.image_sets()) if SCALE.q_former else {}
+# The vision encoder's own file, as the registry names it.
+VISION_WEIGHTS = (
+    at(CHAIN.pretrained("vision_encoder"), REGISTRY.source(SCALE.pretrained.vision_encoder).files[0].name)
+    if SCALE.q_former
+    else None
+)
 # Experiments may have language models of their own, trained here or converted.
 LANGUAGE_MODELS = by_key(chain.language_model for chain in CHAINS.values())
 MIXES = by_key(run.parents["samples"] for chain in CHAINS.values() for run in chain.runs if run.area != "pretrain")
@@ -113,6 +120,12 @@ RETRIEVAL_ID = run_id(
     }
 )
 METHODS = retrieval_methods(CHAIN)
+
+
+def feature_source(wildcards):
+    """What features are computed from: an image set, or the tokens of its pictures where these are there."""
+    parents = FEATURES[wildcards.features].parents
+    return parents.get("tokens") or parents["images"]
 
 
 def run_of(wildcards):
@@ -288,11 +301,20 @@ EXAMPLE_TITLES = {
     "visual_genome": "Questions and relationships (Visual Genome), after finetuning",
     "okvqa": "Questions that need outside knowledge (OK-VQA), finetuned",
     "refcoco": "Referring expressions (RefCOCO)",
+    "daquar": "Questions about rooms (DAQUAR), after finetuning",
+    "flickr8k_is_true": "Is the caption true of the photograph? (Flickr8k)",
+    "flickr8k_captions": "Captions after pretraining (Flickr8k)",
 }
 EXAMPLES = {
     evaluation.benchmark.name: evaluation
     for evaluation in EVALUATIONS
     if evaluation.variant in ("after", "finetuned") and "@" not in evaluation.figure
+}
+# Captions of the right photographs and of shuffled ones, by the name of the variant.
+CAPTIONS = {
+    evaluation.variant: evaluation
+    for evaluation in EVALUATIONS
+    if evaluation.benchmark.name == "flickr8k_captions" and "@" not in evaluation.figure
 }
 REPORT_SETTINGS = json.dumps(
     {

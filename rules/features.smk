@@ -3,7 +3,7 @@
 
 rule extract_features:
     input:
-        images=lambda wildcards: at(FEATURES[wildcards.features].parents["images"], "manifest.json"),
+        source=lambda wildcards: at(feature_source(wildcards), "manifest.json"),
         feature_extractor=at(CHAIN.feature_extractor, "SHA256SUMS"),
     output:
         f"{R}/features/{{features}}/manifest.json",
@@ -20,11 +20,11 @@ rule extract_features:
         gpu=0,
     params:
         folder=lambda wildcards, output: folder(output[0]),
-        images=lambda wildcards, input: folder(input.images),
+        source=lambda wildcards, input: [f"--{feature_source(wildcards).area}", folder(input.source)],
         feature_extractor=lambda wildcards, input: folder(input.feature_extractor),
         batch_size=SCALE.index.batch_size,
         code=code_digest("workflow_scripts.features.extract_features"),
     shell:
-        "python -m workflow_scripts.features.extract_features --images {params.images:q}"
+        "python -m workflow_scripts.features.extract_features {params.source:q}"
         " --feature-extractor {params.feature_extractor:q} --output {params.folder:q}"
         " --batch-size {params.batch_size} 2>&1 | tee {log:q}"

@@ -1,6 +1,6 @@
 # The frozen models of a scale, trained here into the real models' own formats. The longest training goes first.
 
-if not SCALE.world:
+if SCALE.feature_extractor and not SCALE.world:
 
     rule write_vision_corpus:
         input:
@@ -29,6 +29,9 @@ if not SCALE.world:
             " --images {params.images:q} --image-size {params.image_size}"
             " --output {params.folder:q} 2>&1 | tee {log:q}"
 
+
+if not SCALE.world:
+
     rule write_text_corpus:
         input:
             pairs=at(CHAIN.pairs, "samples.parquet"),
@@ -56,31 +59,33 @@ if not SCALE.world:
             " --seed {params.seed} --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
-rule train_feature_extractor:
-    input:
-        at(CHAIN.corpus("vision"), "manifest.json"),
-    output:
-        at(CHAIN.feature_extractor, "SHA256SUMS"),
-    log:
-        f"{R}/logs/train_feature_extractor.log",
-    benchmark:
-        f"{R}/benchmarks/train_feature_extractor.tsv"
-    priority: 20
-    conda:
-        "../envs/environment.yaml"
-    threads: 1
-    resources:
-        mem_mb=2500,
-        runtime=120,
-        gpu=0,
-    params:
-        corpus=lambda wildcards, input: folder(input[0]),
-        folder=lambda wildcards, output: folder(output[0]),
-        settings=settings_json(SCALE.feature_extractor),
-        code=code_digest("workflow_scripts.small_models.train_feature_extractor"),
-    shell:
-        "python -m workflow_scripts.small_models.train_feature_extractor --corpus {params.corpus:q}"
-        " --settings {params.settings:q} --output {params.folder:q} 2>&1 | tee {log:q}"
+if SCALE.feature_extractor:
+
+    rule train_feature_extractor:
+        input:
+            at(CHAIN.corpus("vision"), "manifest.json"),
+        output:
+            at(CHAIN.feature_extractor, "SHA256SUMS"),
+        log:
+            f"{R}/logs/train_feature_extractor.log",
+        benchmark:
+            f"{R}/benchmarks/train_feature_extractor.tsv"
+        priority: 20
+        conda:
+            "../envs/environment.yaml"
+        threads: 1
+        resources:
+            mem_mb=2500,
+            runtime=120,
+            gpu=0,
+        params:
+            corpus=lambda wildcards, input: folder(input[0]),
+            folder=lambda wildcards, output: folder(output[0]),
+            settings=settings_json(SCALE.feature_extractor),
+            code=code_digest("workflow_scripts.small_models.train_feature_extractor"),
+        shell:
+            "python -m workflow_scripts.small_models.train_feature_extractor --corpus {params.corpus:q}"
+            " --settings {params.settings:q} --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
 rule train_language_model:

@@ -87,6 +87,8 @@ rule choose_examples:
         f"{R}/logs/choose_examples/{{benchmark}}.log",
     benchmark:
         f"{R}/benchmarks/choose_examples/{{benchmark}}.tsv"
+    wildcard_constraints:
+        benchmark="|".join(EXAMPLES) or "(?!)",
     conda:
         "../envs/environment.yaml"
     threads: 1
@@ -103,6 +105,36 @@ rule choose_examples:
         " --predictions {input.predictions:q} --images {params.images:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
+rule choose_captions:
+    input:
+        predictions=lambda wildcards: at(CAPTIONS["pretrained"].product, "predictions.jsonl"),
+        shuffled=lambda wildcards: at(CAPTIONS["pretrained_shuffled_images"].product, "predictions.jsonl"),
+        images=lambda wildcards: [
+            at(product, "manifest.json") for product in CAPTIONS["pretrained"].benchmark.parents.values()
+        ],
+    output:
+        f"{R}/report/examples/flickr8k_captions.json",
+    log:
+        f"{R}/logs/choose_captions.log",
+    benchmark:
+        f"{R}/benchmarks/choose_captions.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        title=EXAMPLE_TITLES["flickr8k_captions"],
+        images=lambda wildcards, input: folders(input.images),
+        code=code_digest("workflow_scripts.report.choose_captions"),
+    shell:
+        "python -m workflow_scripts.report.choose_captions --title {params.title:q}"
+        " --predictions {input.predictions:q} --shuffled {input.shuffled:q} --images {params.images:q}"
+        " --output {output:q} 2>&1 | tee {log:q}"
+
+
 rule render_page:
     input:
         results=f"{R}/report/results.json",
@@ -111,7 +143,9 @@ rule render_page:
         expected=EXPECTED,
         figures=f"{R}/report/figures",
         tables=f"{R}/report/tables",
-        examples=[f"{R}/report/examples/{name}.json" for name in EXAMPLES],
+        examples=[
+            f"{R}/report/examples/{name}.json" for name in (["flickr8k_captions"] if CAPTIONS else []) + [*EXAMPLES]
+        ],
         sheet=f"{R}/report/sheet.json",
         runs=RUN_FILES,
         images=[at(product, "manifest.json") for product in IMAGES.values()],

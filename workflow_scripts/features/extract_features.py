@@ -7,59 +7,97 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from workflow_scripts.command_line import progress, read_json, run_command
+from workflow_scripts.data.shards import iterate_shard, list_shards
 from workflow_scripts.features.store import FeatureWriter
+from workflow_scripts.features.token_store import TokenStores
 from workflow_scripts.identity import sha256_of_file
+
+if TYPE_CHECKING:
+    from workflow_scripts.models.feature_extractor import FeatureExtractor
 
 log = logging.getLogger(__name__)
 
 
-def extract_features(images: Path, feature_extractor: Path, output: Path, batch_size: int, device: str) -> None:
-    """Write the feature store of an image set; tars whose features an interrupted run finished are not read again."""
-    import torch
+def extract_features(
+    images: Path | None, tokens: Path | None, feature_extractor: Path, output: Path, batch_size: int, device: str
+) -> None:
+    """Write the feature store of an image set, from its pictures or from the tokens that a frozen vision encoder gave.
 
-    from workflow_scripts.data.shards import iterate_shard, list_shards
+    Shards whose features an interrupted run finished are not computed again.
+    """
     from workflow_scripts.models.feature_extractor import load_feature_extractor
 
-    manifest = read_json(images / "manifest.json")
     extractor = load_feature_extractor(feature_extractor, device=device)
+    source = _Pictures(images, extractor) if images else _Tokens(tokens, extractor)
     definition = {
-        "image_set": manifest["image_set"],
-        "images_sha256": sha256_of_file(images / "manifest.json"),
+        "image_set": source.manifest["image_set"],
+        "images_sha256": source.images_sha256,
         "extractor_sha256": _checksum(feature_extractor),
-        "transform": f"bicubic resize to {extractor.image_size}x{extractor.image_size}, normalised",
+        "transform": source.transform,
     }
     writer = FeatureWriter(output, definition)
-    shards = list_shards(images)
-    todo = [index for index in range(len(shards)) if not writer.has_shard(index)]
-    if len(todo) < len(shards):
-        log.info("%d of %d shards are there already", len(shards) - len(todo), len(shards))
+    todo = [index for index in range(source.shards) if not writer.has_shard(index)]
+    if len(todo) < source.shards:
+        log.info("%d of %d shards are there already", source.shards - len(todo), source.shards)
     done = sum(len(record["keys"]) for record in writer.records.values())
 
-    def transformed() -> Iterator[tuple[int, str, "torch.Tensor"]]:
-        for index in todo:
-            for image_id, image, _ in iterate_shard(shards[index]):
-                yield index, f"{manifest['image_set']}/{image_id}", extractor.transform(image)
-
-    def run(pixels: list["torch.Tensor"]) -> tuple[np.ndarray, np.ndarray]:
-        with torch.inference_mode():
-            query_output, projection = extractor.extract_images(torch.stack(pixels).to(device))
+    def run(inputs: list[torch.Tensor]) -> tuple[np.ndarray, np.ndarray]:
+        query_output, projection = extractor.extract_images(torch.stack(inputs).to(device))
         return query_output.float().cpu().numpy(), projection.float().cpu().numpy()
 
-    images_left = progress(transformed(), manifest["count"] - done, f"features {manifest['image_set']}")
-    for index, members in groupby(images_left, key=itemgetter(0)):
+    inputs = (item for index in todo for item in source.read(index))
+    left = progress(inputs, source.manifest["count"] - done, f"features {source.manifest['image_set']}")
+    for index, members in groupby(left, key=itemgetter(0)):
         keys: list[str] = []
         outputs = []
         while batch := list(islice(members, batch_size)):
             keys += [key for _, key, _ in batch]
-            outputs.append(run([pixels for _, _, pixels in batch]))
+            outputs.append(run([given for _, _, given in batch]))
         query_output, projection = (np.concatenate(part) for part in zip(*outputs, strict=True))
         writer.write_shard(index, keys, query_output, projection)
     finished = writer.finish()
-    log.info("%s: features of %d images", manifest["image_set"], finished["count"])
+    log.info("%s: features of %d images", source.manifest["image_set"], finished["count"])
+
+
+class _Pictures:
+    """Pictures of an image set, by shard."""
+
+    def __init__(self, folder: Path, extractor: "FeatureExtractor") -> None:
+        self.manifest = read_json(folder / "manifest.json")
+        self.images_sha256 = sha256_of_file(folder / "manifest.json")
+        self.transform = f"bicubic resize to {extractor.image_size}x{extractor.image_size}, normalised"
+        self._paths = list_shards(folder)
+        self._extractor = extractor
+        self.shards = len(self._paths)
+
+    def read(self, index: int) -> Iterator[tuple[int, str, torch.Tensor]]:
+        """Yield (shard, key, transformed picture)."""
+        for image_id, image, _ in iterate_shard(self._paths[index]):
+            yield index, f"{self.manifest['image_set']}/{image_id}", self._extractor.transform(image)
+
+
+class _Tokens:
+    """Tokens of the pictures of an image set, by shard."""
+
+    def __init__(self, folder: Path, extractor: "FeatureExtractor") -> None:
+        self._store = TokenStores.open(folder)
+        self.manifest = self._store.manifests[0]
+        extractor.check_vision_weights(self._store.encoder_sha256)
+        self.images_sha256 = self.manifest["images_sha256"]
+        self.transform = f"{self.manifest['transform']}, normalised, encoded once and kept as float16"
+        self._starts = np.cumsum([0, *(file["rows"] for file in self.manifest["files"])])
+        self.shards = len(self.manifest["files"])
+
+    def read(self, index: int) -> Iterator[tuple[int, str, torch.Tensor]]:
+        """Yield (shard, key, tokens)."""
+        for row in range(self._starts[index], self._starts[index + 1]):
+            yield index, self._store.keys[row], torch.from_numpy(self._store.at(np.array([row]))[0])
 
 
 def _checksum(feature_extractor: Path) -> str:
@@ -71,7 +109,9 @@ def _checksum(feature_extractor: Path) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the arguments and extract."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=Path, required=True, help="folder of an image set (shards/, manifest.json)")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--images", type=Path, help="folder of an image set (shards/, manifest.json)")
+    source.add_argument("--tokens", type=Path, help="folder of its pictures' tokens, by the same vision encoder")
     parser.add_argument("--feature-extractor", type=Path, required=True, help="folder of the LAVIS checkpoint")
     parser.add_argument("--output", type=Path, required=True, help="folder of the feature store")
     parser.add_argument("--batch-size", type=int, default=64)
@@ -81,10 +121,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise ValueError(f"--batch-size {arguments.batch_size}: at least 1 image at a time.")
     device = arguments.device
     if device is None:
-        import torch
-
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    extract_features(arguments.images, arguments.feature_extractor, arguments.output, arguments.batch_size, device)
+    extract_features(
+        arguments.images,
+        arguments.tokens,
+        arguments.feature_extractor,
+        arguments.output,
+        arguments.batch_size,
+        device,
+    )
 
 
 if __name__ == "__main__":

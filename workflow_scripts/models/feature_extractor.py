@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from workflow_scripts.config.vision import QformerGeometry
+from workflow_scripts.identity import sha256_of_file
 from workflow_scripts.models.blip2 import OfflineBlip2Qformer, build_blip2_qformer
 from workflow_scripts.models.efficientnet import EfficientNetEncoder
 
@@ -28,7 +29,8 @@ _UNUSED_VISION_PREFIXES = ("norm.", "head.", "fc_norm.", "blocks.39.", "ln_post.
 class FeatureExtractor:
     """BLIP-2's first stage in evaluation mode; B batch, Q queries, D width, P projection width."""
 
-    def __init__(self, model: OfflineBlip2Qformer, device: str = "cpu") -> None:
+    def __init__(self, model: OfflineBlip2Qformer, device: str = "cpu", vision_weights: Path | None = None) -> None:
+        self._vision_weights = vision_weights
         self.model = model.to(device).eval().requires_grad_(False)
         self.device = torch.device(device)
         self._processor = BlipImageEvalProcessor(image_size=model.geometry.image_size)
@@ -48,6 +50,15 @@ class FeatureExtractor:
     @property
     def projection_width(self) -> int:
         return self.model.vision_proj.out_features
+
+    def check_vision_weights(self, sha256: str) -> None:
+        """Raise ValueError where tokens of an encoder with that checksum are not those of this one."""
+        path = self._vision_weights
+        if path is None or sha256_of_file(path) != sha256:
+            raise ValueError(
+                f"The tokens are of another vision encoder (weights {sha256[:12]}...) than this feature extractor "
+                f"has ({path or 'no file of its own'}); encode the pictures again, or extract from the pictures."
+            )
 
     def transform(self, image: Image.Image) -> Tensor:
         """LAVIS's evaluation transform: bicubic resize to a square, no crop, no flip, normalised; [3, H, W]."""
@@ -115,7 +126,7 @@ def load_feature_extractor(folder: Path, device: str = "cpu") -> FeatureExtracto
             f"{folder / CHECKPOINT} does not hold the weights of this model: missing {missing[:3]}, "
             f"unexpected {keys.unexpected_keys[:3]}; check that it is the checkpoint that {GEOMETRY} describes."
         )
-    return FeatureExtractor(model, device)
+    return FeatureExtractor(model, device, folder / VISION_CHECKPOINT if given else None)
 
 
 def _load_vision(model: OfflineBlip2Qformer, path: Path) -> set[str]:

@@ -68,9 +68,7 @@ class LinearBaseline(nn.Module):
             model.load_state_dict(state)
         except (OSError, KeyError, RuntimeError, SafetensorError) as error:
             reason = str(error).splitlines()[0]
-            raise ValueError(
-                f"{folder} holds no linear baseline ({reason}); train it again."
-            ) from None
+            raise ValueError(f"{folder} holds no linear baseline ({reason}); train it again.") from None
         return model.eval().requires_grad_(False)
 
 
