@@ -13,6 +13,7 @@ from workflow_scripts.miniature.scenes import generate_scenes
 from workflow_scripts.models.language_model import load_language_model
 from workflow_scripts.models.prompt import Prompt
 from workflow_scripts.small_models import soft_context, train_language_model
+from workflow_scripts.small_models.text_validation import losses_in_words, validate
 from workflow_scripts.small_models.tokenizer import build_tokenizer
 
 SMALL = LanguageModelSettings(hidden_size=32, intermediate_size=64, layers=2, attention_heads=2, batch_size=4)
@@ -52,6 +53,31 @@ def test_any_text_survives_the_tokenizer(prompt, text):
 def test_a_vocabulary_that_cannot_hold_all_words_is_refused(lines):
     with pytest.raises(ValueError, match="raise it"):
         build_tokenizer((line["answer"] for line in lines), 380)
+
+
+def test_rare_words_may_be_several_tokens_where_the_vocabulary_is_small(lines):
+    texts = ["the umbrella stands here"] * 20 + ["a quixotic zephyr"]
+    tokenizer = build_tokenizer(texts, 400, whole_words=False)
+    assert tokenizer.tokenize("the umbrella") == ["▁the", "▁umbrella"]
+    assert len(tokenizer.tokenize("quixotic")) > 1
+    assert tokenizer.decode(tokenizer("a quixotic zephyr", add_special_tokens=False).input_ids) == "a quixotic zephyr"
+
+
+def test_validation_tells_a_right_context_from_another(prompt, model):
+    lines = [
+        {"context": f"{colour}; cat", "prompt": "what colour?", "answer": colour, "task": "vqa"}
+        for colour in ("red", "blue", "green", "yellow") * 3
+    ]
+    untrained = validate(model, prompt, lines, SMALL)
+    assert set(untrained["vqa"]) == {"right", "another", "none"}
+    import copy
+
+    learner = copy.deepcopy(model)
+    settings = SMALL.model_copy(update={"epochs": 40.0, "matrix_learning_rate": 0.02})
+    train_language_model.train(train_language_model.group_lines(lines, prompt), learner, prompt, settings)
+    losses = validate(learner, prompt, lines, settings)["vqa"]
+    assert losses["right"] < 0.3 < losses["another"]
+    assert "vqa: right context" in losses_in_words({"vqa": losses})
 
 
 def test_every_word_of_every_phrase_is_in_the_soft_context():

@@ -52,11 +52,74 @@ def test_a_share_is_held_out_and_the_language_model_does_not_read_it(pairs, tmp_
     assert {int(line["answer"].split()[-1]) for line in lines} == set(range(NUMBER)) - held_out
 
 
-def test_the_context_is_the_keywords_of_another_caption_of_the_same_picture(pairs, tmp_path):
+def read_lines(folder, name="text.jsonl"):
+    return [json.loads(line) for line in (folder / name).read_text().splitlines()]
+
+
+def test_the_context_is_the_words_of_another_caption_of_the_same_picture(pairs, tmp_path):
     write_text_corpus.main(["--pairs", str(pairs / "samples.parquet"), "--output", str(tmp_path)])
-    line = json.loads((tmp_path / "text.jsonl").read_text().splitlines()[0])
-    assert line["answer"].startswith("a grey wall")
-    assert sorted(line["context"].split("; ")) == ["concrete", "nothing", "number"]
+    lines = [line for line in read_lines(tmp_path) if line["context"]]
+    assert len(lines) > NUMBER / 2
+    for line in lines:
+        about_walls = line["answer"].startswith("a grey wall")
+        words = set(line["context"].replace(";", "").split()) - {line["answer"].split()[-1]}
+        assert words == ({"nothing", "but", "concrete", "number"} if about_walls else {"grey", "wall"})
+
+
+@pytest.fixture(scope="module")
+def mix(pairs):
+    """Questions about forty rooms, and wordings of the other tasks."""
+    rows = [
+        (f"rooms/{n}", f"what is beside thing {n} {k}?", f"answer {n} {k}", "vqa") for n in range(40) for k in range(3)
+    ]
+    rows += [(f"rooms/{n}", "how many walls are there?", str(n), "vqa") for n in range(40)]
+    rows.append(("greys/1", "describe this image.", "a grey wall 1", "description"))
+    rows.append(("greys/1", "is this true of the picture: a grey wall 7?", "no", "is_true"))
+    columns = zip(*rows, strict=True)
+    table = pa.table(dict(zip(("image", "query", "answer", "task"), map(list, columns), strict=True)))
+    pq.write_table(table, pairs / "mix.parquet")
+    return pairs / "mix.parquet"
+
+
+@pytest.fixture(scope="module")
+def mixed(pairs, mix, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mixed")
+    write_text_corpus.main(["--pairs", str(pairs / "samples.parquet"), "--mix", str(mix), "--output", str(folder)])
+    return folder
+
+
+def test_tasks_of_a_mix_are_asked_in_its_wordings(mixed):
+    lines = read_lines(mixed)
+    assert {line["task"] for line in lines} == {"caption", "description", "is_true", "vqa"}
+    assert {line["prompt"] for line in lines if line["task"] == "description"} == {"describe this image."}
+    truths = [line for line in lines if line["task"] == "is_true"]
+    assert all(line["prompt"].startswith("is this true of the picture: ") for line in truths)
+    assert sum(line["answer"] == "yes" for line in truths) * 2 == len(truths)
+
+
+def test_held_out_pictures_of_both_kinds_are_in_the_validation_file_only(mixed):
+    held_out = {f"answer {n} {k}" for n in range(40) for k in range(3)} & {
+        f"answer {n} {k}"
+        for n in range(40)
+        for k in range(3)
+        if write_vision_corpus.split_of(f"rooms/{n}") == "validation"
+    }
+    assert held_out
+    trained = " ".join(line["context"] + line["answer"] for line in read_lines(mixed))
+    assert not any(answer in trained for answer in held_out)
+    asked = {line["answer"] for line in read_lines(mixed, "validation.jsonl") if line["task"] == "vqa"}
+    assert len(asked & held_out) > 0
+
+
+def test_answers_are_in_the_context_whether_they_are_the_pictures_own_or_dealt_anew(mixed):
+    lines = [line for line in read_lines(mixed) if line["task"] == "vqa" and line["prompt"].startswith("what")]
+    own = [line for line in lines if line["answer"].split()[1:] == line["prompt"].rstrip("?").split()[-2:]]
+    dealt_anew = [line for line in lines if line not in own]
+    assert len(own) > len(dealt_anew) > len(lines) / 5
+    for part in (own, dealt_anew):
+        told = [line for line in part if line["answer"] in line["context"].split("; ")]
+        assert len(told) > 0.6 * len(part)
+    assert all(line["answer"].isdigit() for line in read_lines(mixed) if line["prompt"].startswith("how many"))
 
 
 def test_pairs_whose_pictures_are_missing_are_an_error_that_counts_them(pairs, tmp_path):
