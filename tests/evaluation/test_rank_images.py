@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from workflow_scripts.evaluation.colour_histogram import BINS, ColourRegression, colour_histogram
 from workflow_scripts.evaluation.rank_images import list_captions, main
+from workflow_scripts.features.token_store import TokenWriter
+from workflow_scripts.models.linear_baseline import LinearBaseline
 
 COLOURS = {"red": (220, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 220), "yellow": (230, 230, 10)}
 
@@ -63,3 +66,22 @@ def test_a_method_without_its_inputs_is_an_error_that_names_them(tmp_path):
     files = ["--benchmark", "b", "--output-similarity", "s", "--output-captions", "c"]
     with pytest.raises(ValueError, match="clip needs --images, --clip"):
         main(["--method", "clip", *files])
+
+
+def test_the_linear_baseline_compares_the_words_of_captions_with_mean_tokens(tmp_path, question, write_questions):
+    torch.manual_seed(0)
+    model = LinearBaseline(["red", "blue", "dog"], token_width=6, width=4)
+    model.save(tmp_path / "baseline")
+    tokens = np.random.default_rng(0).normal(size=(3, 5, 6)).astype(np.float16)
+    writer = TokenWriter(tmp_path / "tokens", {"image_set": "set", "encoder_sha256": "x"})
+    writer.write_shard(0, ["set/2", "set/0", "set/1"], tokens)
+    writer.finish()
+    rows = [question(n, answer=text, answers=[text, "a dog"]) for n, text in enumerate(("Red!", "blue dog", "zzz"))]
+    files = ["--benchmark", str(write_questions(rows)), "--tokens", str(tmp_path / "tokens"), "--all-captions"]
+    files += ["--linear-baseline", str(tmp_path / "baseline"), "--output-captions", str(tmp_path / "c.json")]
+    main(["--method", "linear_baseline", *files, "--output-similarity", str(tmp_path / "s.npy")])
+    similarity = np.load(tmp_path / "s.npy")
+    texts = model.embed_texts(["Red!", "a dog", "blue dog", "a dog", "zzz", "a dog"]).detach().numpy()
+    pictures = model.embed_tokens(torch.from_numpy(tokens[[1, 2, 0]].astype(np.float32))).detach().numpy()
+    assert np.allclose(similarity, texts @ pictures.T, atol=1e-6)
+    assert (similarity[4] == 0).all()  # unknown words prefer no picture

@@ -23,6 +23,7 @@ def test_entries_have_value_interval_reported_value_and_origin(tmp_path, write_s
         "unit": "%",
         "n": 100,
         "ci95": [58.0, 64.0],
+        "split": None,
         "reported": 35.0,
         "run_id": "0123456789ab",
         "adaptor_run_id": "fedcba987654",

@@ -2,7 +2,8 @@ import csv
 import json
 
 from workflow_scripts.report.collect_results import main as collect
-from workflow_scripts.report.render_tables import Row, Table, main, to_latex, to_markdown
+from workflow_scripts.report.render_tables import main
+from workflow_scripts.report.tables import Row, Table, to_latex, to_markdown
 
 
 def tables(tmp_path, *scores, settings=None):

@@ -1,6 +1,7 @@
 """Compare the captions of a retrieval benchmark with its images by one of several methods.
 
 blip2: the query outputs' 256-d projections against the text CLS, the best of the 32 queries (BLIP-2's ITC score).
+linear_baseline: the vision encoder's tokens, averaged, and the words of a caption, summed, one linear map each.
 clip: cosine of CLIP's image and text embeddings.
 colour_histogram: what colours alone can do. A caption has no histogram; ridge regression from the words of the
 training captions to the colour histograms of their pictures predicts one, and its cosine (both without the training
@@ -18,7 +19,7 @@ import numpy as np
 from workflow_scripts.command_line import progress, run_command, write_atomically, write_json
 from workflow_scripts.evaluation.predictions import read_questions
 
-METHODS = ("blip2", "clip", "colour_histogram")
+METHODS = ("blip2", "linear_baseline", "clip", "colour_histogram")
 
 
 def list_captions(rows: Sequence[Mapping[str, Any]], all_captions: bool) -> dict[str, Any]:
@@ -60,6 +61,27 @@ def rank_by_blip2(texts: Sequence[str], images: Sequence[str], features: Sequenc
     for start in progress(blocks, total=len(blocks), label="blocks of images"):
         columns.append(score_images(stores.image_projection(images[start : start + 1024]), queries).numpy())
     return np.concatenate(columns, axis=1)
+
+
+def rank_by_linear_baseline(
+    texts: Sequence[str], images: Sequence[str], tokens: Sequence[Path], folder: Path, batch_size: int = 256
+) -> np.ndarray:
+    """Cosine similarity [C, I] of the linear baseline's embeddings, from cached tokens."""
+    import torch
+
+    from workflow_scripts.features.token_store import TokenStores
+    from workflow_scripts.models.linear_baseline import LinearBaseline
+
+    model = LinearBaseline.load(folder)
+    stores = TokenStores.open(*tokens)
+    rows = stores.locate(images)
+    with torch.no_grad():
+        queries = model.embed_texts(texts)
+        columns = [
+            queries @ model.embed_tokens(torch.from_numpy(stores.at(rows[start : start + batch_size]))).T
+            for start in range(0, len(rows), batch_size)
+        ]
+    return torch.cat(columns, dim=1).numpy()
 
 
 def rank_by_clip(
@@ -130,6 +152,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--all-captions", action="store_true", help="every caption of an image, not the first only")
     parser.add_argument("--features", type=Path, nargs="+", default=[], help="blip2: feature stores")
     parser.add_argument("--feature-extractor", type=Path, help="blip2: the extractor's folder")
+    parser.add_argument("--tokens", type=Path, nargs="+", default=[], help="linear_baseline: token stores")
+    parser.add_argument("--linear-baseline", type=Path, help="linear_baseline: its folder")
     parser.add_argument("--images", type=Path, nargs="+", default=[], help="clip, colour_histogram: image sets")
     parser.add_argument("--clip", type=Path, help="clip: the model's folder")
     parser.add_argument("--training-pairs", type=Path, help="colour_histogram: pairs table to learn colours from")
@@ -139,6 +163,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     needs = {
         "blip2": ("features", "feature_extractor"),
+        "linear_baseline": ("tokens", "linear_baseline"),
         "clip": ("images", "clip"),
         "colour_histogram": ("images", "training_pairs", "training_images"),
     }[arguments.method]
@@ -150,6 +175,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     texts, images = [caption["text"] for caption in listing["captions"]], listing["images"]
     if arguments.method == "blip2":
         similarity = rank_by_blip2(texts, images, arguments.features, arguments.feature_extractor)
+    elif arguments.method == "linear_baseline":
+        similarity = rank_by_linear_baseline(texts, images, arguments.tokens, arguments.linear_baseline)
     elif arguments.method == "clip":
         similarity = rank_by_clip(texts, images, arguments.images, arguments.clip)
     else:

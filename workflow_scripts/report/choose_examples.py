@@ -15,6 +15,7 @@ from workflow_scripts.evaluation.predictions import read_predictions
 from workflow_scripts.evaluation.score_exact_match import is_exact_match
 from workflow_scripts.evaluation.score_rec import intersection_over_union
 from workflow_scripts.evaluation.score_vqa import vqa_accuracy
+from workflow_scripts.evaluation.score_wups import answer_set
 from workflow_scripts.search.render import data_url
 
 if TYPE_CHECKING:
@@ -24,12 +25,17 @@ GOLD, PREDICTED = "#2f7d3b", "#c8553d"
 
 
 def is_good(row: dict[str, Any]) -> bool:
-    """Whether an answer counts: box at IoU 0.5, VQA accuracy of one half where ten people answered, else equality."""
+    """Whether an answer counts: box at IoU 0.5, VQA accuracy of one half where ten people answered, else equality.
+
+    Several words separated by commas are a set.
+    """
     if parse_box(row["answer"], 100, 100):
         box, wanted = parse_box(row["prediction"], 100, 100), parse_box(row["answer"], 100, 100)
         return box is not None and intersection_over_union(box, wanted) >= 0.5
     if len(row.get("answers") or []) > 1:
         return vqa_accuracy(row["prediction"], row["answers"]) >= 0.5
+    if "," in row["answer"]:
+        return set(answer_set(row["prediction"])) == set(answer_set(row["answer"]))
     return is_exact_match(row["prediction"], row["answer"])
 
 

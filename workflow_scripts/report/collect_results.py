@@ -37,6 +37,7 @@ def collect(scores: Sequence[dict[str, Any]], reported: ReportedFigures) -> list
             origin[id] = one["path"]
             entries[id] = {
                 **{key: figure[key] for key in ("id", "value", "unit", "n", "ci95")},
+                "split": one.get("split"),
                 "reported": printed[id].value if id in printed else None,
                 "run_id": one["run_id"],
                 "adaptor_run_id": one.get("adaptor_run_id"),

@@ -133,6 +133,7 @@ class ScaleExpectations(Section):
     reason: str = Field("", description="Why not, printed in the report.")
     figures: list[OwnFigure] = Field(default_factory=list)
     requirements: list[Requirement] = Field(default_factory=list)
+    doubts: list[Doubt] = Field(default_factory=list, description="What is to be known about this scale's tables.")
 
 
 @dataclass(frozen=True)

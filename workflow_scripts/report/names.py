@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 METHODS = {"blip2": "BLIP-2", "clip": "CLIP", "colour_histogram": "colours only"}
+PHOTO_METHODS = {"q_former": "Q-Former", "linear_baseline": "linear baseline", "colour_histogram": "colours only"}
 EXACT_MATCH = {
     "before": "before finetuning",
     "after": "after finetuning",
@@ -17,6 +18,8 @@ _OTHERS = {
     "refcoco.accuracy_iou50": "boxes at IoU 0.5",
     "refcoco.mean_iou": "mean IoU of boxes",
 }
+_MEASURES = {"exact_match": "exact match", "wups_0.9": "WUPS at 0.9", "wups_0.0": "WUPS at 0.0"}
+_CAPTIONS = {"cider": "CIDEr", "bleu_1": "BLEU-1", "bleu_2": "BLEU-2", "bleu_3": "BLEU-3", "bleu_4": "BLEU-4"}
 _EXPERIMENT = re.compile(r"^(?P<start>.+?)@(?P<experiment>[^.]+)(?P<end>.*)$")
 
 
@@ -48,4 +51,27 @@ def figure_name(id: str) -> str:
     if parts[:2] == ["visual_genome", "exact_match"] and len(parts) >= 3 and parts[2] in EXACT_MATCH:
         contained = ", answer contained" if parts[3:] == ["contained"] else ""
         return f"exact match {EXACT_MATCH[parts[2]]}{contained}{suffix}"
-    return id + suffix
+    return (_photo_name(id) or id) + suffix
+
+
+def _photo_name(id: str) -> str | None:
+    """A figure of Flickr8k or DAQUAR in words."""
+    data, _, rest = id.partition(".")
+    if data == "flickr8k":
+        task, _, rest = rest.partition(".")
+        method, _, rank = rest.rpartition(".")
+        if task == "retrieval" and method in PHOTO_METHODS:
+            direction = ", image to text" if rank.startswith("image_to_text_") else ""
+            rank = rank.removeprefix("image_to_text_").replace("r_at_", "R@").replace("_", " ")
+            return f"{PHOTO_METHODS[method]} {rank}{direction}"
+        measure = rest.removesuffix("_shuffled_images")
+        if task == "captions" and measure in _CAPTIONS:
+            return f"{_CAPTIONS[measure]} of captions" + ("" if measure == rest else " with images shuffled")
+        if id == "flickr8k.is_true.accuracy":
+            return "“is this true of the picture?”, accuracy"
+    for measure, words in _MEASURES.items():
+        if data == "daquar" and rest.startswith(f"{measure}."):
+            variant, _, contained = rest.removeprefix(f"{measure}.").partition(".")
+            if variant in EXACT_MATCH:
+                return f"DAQUAR {words} {EXACT_MATCH[variant]}" + (", answer contained" if contained else "")
+    return None

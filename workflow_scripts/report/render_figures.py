@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.command_line import read_json, run_command, write_atomically
 from workflow_scripts.report.collect_results import read_scores
-from workflow_scripts.report.names import METHODS, run_name
+from workflow_scripts.report.names import METHODS, PHOTO_METHODS, run_name
 
 INK, GREY = "#1c1c1c", "#8a8a86"
 COLOURS = ("#0f4c81", "#c8553d", "#4d7c52", "#8a6d3b", "#6b5b95", "#3a7d86")
@@ -101,7 +101,9 @@ def draw_retrieval_curve(scores: Sequence[Mapping[str, Any]]) -> Figure | None:
     for one, colour in zip(curves, COLOURS * len(curves), strict=False):
         ks = [int(k) for k in one["recall_curve"]]
         method = one["id"].rsplit(".", 1)[-1]
-        axes.plot(ks, list(one["recall_curve"].values()), color=colour, label=METHODS.get(method, method))
+        axes.plot(
+            ks, list(one["recall_curve"].values()), color=colour, label=(METHODS | PHOTO_METHODS).get(method, method)
+        )
     chance = 100 / curves[0]["images"]
     axes.plot(ks, [min(100, chance * k) for k in ks], color=GREY, linestyle=":", label="chance")
     axes.set(xlabel="k", ylabel="recall at k, %", ylim=(0, 100), xlim=(1, max(ks)))
@@ -109,9 +111,9 @@ def draw_retrieval_curve(scores: Sequence[Mapping[str, Any]]) -> Figure | None:
     return figure
 
 
-def draw_exact_match(scores: Sequence[Mapping[str, Any]]) -> Figure | None:
+def draw_exact_match(scores: Sequence[Mapping[str, Any]], data: str = "visual_genome") -> Figure | None:
     """Exact match before and after finetuning and of the two controls, with intervals."""
-    found = {figure["id"].rsplit(".", 1)[-1]: figure for figure in _figures(scores, "visual_genome.exact_match.")}
+    found = {figure["id"].rsplit(".", 1)[-1]: figure for figure in _figures(scores, f"{data}.exact_match.")}
     shown = [(label, found[name]) for name, label in _EXACT_MATCH.items() if name in found]
     if not shown:
         return None
@@ -128,12 +130,12 @@ def draw_exact_match(scores: Sequence[Mapping[str, Any]]) -> Figure | None:
     return figure
 
 
-def draw_kinds(scores: Sequence[Mapping[str, Any]]) -> Figure | None:
+def draw_kinds(scores: Sequence[Mapping[str, Any]], data: str = "visual_genome") -> Figure | None:
     """Exact match by kind of question, after finetuning and of the two controls."""
     found = {
         one["id"].rsplit(".", 1)[-1]: one["breakdown"]
         for one in scores
-        if one["id"].startswith("visual_genome.exact_match.") and one.get("breakdown")
+        if one["id"].startswith(f"{data}.exact_match.") and one.get("breakdown")
     }
     shown = [name for name in ("question_only", "after_shuffled_images", "after") if name in found]
     if "after" not in found:
@@ -181,6 +183,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "retrieval_curve": lambda: draw_retrieval_curve(scores),
         "exact_match": lambda: draw_exact_match(scores),
         "kinds": lambda: draw_kinds(scores),
+        "daquar_exact_match": lambda: draw_exact_match(scores, "daquar"),
+        "daquar_kinds": lambda: draw_kinds(scores, "daquar"),
     }
     arguments.output.mkdir(parents=True, exist_ok=True)
     drawn = 0

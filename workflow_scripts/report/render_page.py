@@ -21,7 +21,8 @@ from workflow_scripts.report.expected import (
     read_expected,
 )
 from workflow_scripts.report.names import run_name
-from workflow_scripts.report.render_tables import build_tables
+from workflow_scripts.report.photo_tables import has_photographs
+from workflow_scripts.report.render_tables import breakdowns_of, build_tables
 
 _RUN = re.compile(r"-[0-9a-f]{12}$")
 TEMPLATES = Path(__file__).parent / "templates"
@@ -168,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings: ReportSettings = arguments.settings
     results = by_id(read_json(arguments.results))
     scores = read_scores(arguments.scores)
-    breakdowns = {one["id"]: one.get("breakdown", {}) for one in scores}
+    breakdowns = breakdowns_of(scores)
     reported = read_expected(arguments.reported, ReportedFigures)
     scale = read_expected(arguments.expected, ScaleExpectations)
     downloads = describe_downloads(arguments.image_manifests)
@@ -183,8 +184,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     page = render(
         {
             "settings": settings,
-            "tables": build_tables(results, breakdowns, reported, scale, settings.figures_are_meaningful),
-            "columns": ("", "report", "ours", "95 % interval", "n", "verdict", "run"),
+            "tables": build_tables(results, scores, reported, scale, settings.figures_are_meaningful),
+            "photographs": has_photographs(results),
             "reported_source": reported.source,
             "scale": scale,
             "requirements": requirements,

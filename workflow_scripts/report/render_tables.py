@@ -1,11 +1,10 @@
 """The report's tables, as Markdown, CSV and LaTeX; a figure that no run gave is an empty cell."""
 
 import argparse
-import csv
-import io
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from workflow_scripts.command_line import read_json, run_command, write_atomically
 from workflow_scripts.config.report import ReportSettings
@@ -22,55 +21,22 @@ from workflow_scripts.report.expected import (
     two_decimals,
 )
 from workflow_scripts.report.names import METHODS, figure_name, split_experiment
-
-NO_VERDICT = Verdict("", "none")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One figure of a table; without an entry its cells stay empty."""
-
-    label: str
-    id: str | None
-    reported: str = ""
-    value: float | None = None
-    interval: tuple[float, float] | None = None
-    n: int | None = None
-    verdict: Verdict = NO_VERDICT
-    run_id: str | None = None
-    command: str | None = None
-    group: str = ""
-
-    @property
-    def cells(self) -> list[str]:
-        """Label, reported, ours, interval, n, verdict, run."""
-        interval = f"{self.interval[0]:.1f} to {self.interval[1]:.1f}" if self.interval else ""
-        ours = "" if self.value is None else f"{self.value:.1f}"
-        label = f"{self.group}, {self.label}" if self.group else self.label
-        n = "" if self.n is None else str(self.n)
-        return [label, self.reported, ours, interval, n, self.verdict.text, self.run_id or ""]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of the report."""
-
-    name: str
-    title: str
-    rows: Sequence[Row]
-    notes: Sequence[str] = field(default_factory=tuple)
-
-    columns = ("", "report", "ours", "95 % interval", "n", "verdict", "run")
+from workflow_scripts.report.photo_tables import MakeRow, build_kinds, build_photo_tables, has_photographs
+from workflow_scripts.report.tables import WRITERS, Matrix, Row, Table
 
 
 def build_tables(
     results: Results,
-    breakdowns: Breakdowns,
+    scores: Sequence[Mapping[str, Any]],
     reported: ReportedFigures,
     scale: ScaleExpectations,
     meaningful: bool = True,
-) -> list[Table]:
-    """All tables of the report, in its order."""
+) -> list[Table | Matrix]:
+    """All tables of the report, in its order.
+
+    Of a scale of photographs, what the report measured on other data is one table of absent cells.
+    """
+    breakdowns = breakdowns_of(scores)
     printed = {figure.id: figure for figure in reported.figures}
 
     def row(label: str, id: str, group: str = "") -> Row:
@@ -92,6 +58,7 @@ def build_tables(
             entry.get("adaptor_run_id") or entry.get("run_id"),
             entry.get("command"),
             group,
+            entry.get("split") or "",
         )
 
     ranks = {f"r_at_{k}": f"R@{k}" for k in (1, 5, 10)} | {"colour_matched_r_at_1": "R@1, colour-matched"}
@@ -117,64 +84,51 @@ def build_tables(
         (experiment, plain, id) for id in results for plain, experiment in [split_experiment(id)] if experiment
     )
     experiments = [row(figure_name(plain), id, experiment) for experiment, plain, id in others]
-    notes = {table: [doubt.text for doubt in reported.doubts if doubt.table == table] for table in _TITLES}
+    notes = {
+        table: [doubt.text for doubt in (*reported.doubts, *scale.doubts) if doubt.table == table]
+        for table in (*_TITLES, *_PHOTO_TABLES)
+    }
     rows = {"retrieval": retrieval, "exact_match": exact, "okvqa": okvqa, "refcoco": boxes, "experiments": experiments}
-    return [Table(name, title, rows[name], notes[name]) for name, title in _TITLES.items() if rows[name]]
+    photographs: list[Table | Matrix] = []
+    if has_photographs(results):
+        rows = {"not_measured": not_measured(results, reported, row), "experiments": experiments}
+        tables = build_photo_tables(results, scores, row)
+        kinds = build_kinds(breakdowns)
+        photographs = [replace(table, notes=(*table.notes, *notes[table.name])) for table in tables]
+        photographs += [kinds] if kinds else []
+    return photographs + [
+        Table(name, title, rows[name], notes[name]) for name, title in _TITLES.items() if rows.get(name)
+    ]
 
 
+def breakdowns_of(scores: Sequence[Mapping[str, Any]]) -> Breakdowns:
+    """The values by kind of question of each scoring."""
+    return {one["id"]: one.get("breakdown", {}) for one in scores}
+
+
+def not_measured(results: Results, reported: ReportedFigures, row: MakeRow) -> list[Row]:
+    """The report's figures on data that a scale of photographs does not have; one that it has keeps its value."""
+    rows = [row(figure_name(figure.id), figure.id, _DATA[figure.id.split(".")[0]]) for figure in reported.figures]
+    return [one if one.value is not None else replace(one, verdict=Verdict("no such data", "none")) for one in rows]
+
+
+_DATA = {
+    "coco_retrieval": "COCO retrieval",
+    "visual_genome": "Visual Genome",
+    "okvqa": "OK-VQA",
+    "refcoco": "RefCOCO",
+}
 _TITLES = {
     "retrieval": "Table 1. Text-to-image retrieval, first caption only",
     "exact_match": "Finetuning. Exact match on Visual Genome questions and relationships",
     "okvqa": "Table 2. OK-VQA, VQA accuracy",
     "refcoco": "Referring expressions. RefCOCO val, boxes as text",
+    "not_measured": "What these data cannot tell: figures of the report on other data",
     "experiments": "Experiments. What differs from the report's system in one setting",
 }
 
 
-def to_markdown(table: Table) -> str:
-    """A table in Markdown, its title above and its notes below."""
-    lines = [f"**{table.title}**", "", "| " + " | ".join(table.columns) + " |"]
-    lines.append("|---|" + "---:|" * 4 + "---|---|")
-    lines += ["| " + " | ".join(cell.replace("|", r"\|") for cell in row.cells) + " |" for row in table.rows]
-    return "\n".join([*lines, "", *(f"- {note}" for note in table.notes)]).rstrip() + "\n"
-
-
-def to_csv(table: Table) -> str:
-    """A table as CSV, with the figures' ids and unrounded values."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["label", "id", "reported", "value", "ci95_low", "ci95_high", "n", "verdict", "run_id", "command"])
-    for row in table.rows:
-        low, high = row.interval or ("", "")
-        value = "" if row.value is None else row.value
-        verdict = row.verdict.text
-        label, run_id, n = row.cells[0], row.run_id or "", "" if row.n is None else row.n
-        writer.writerow([label, row.id or "", row.reported, value, low, high, n, verdict, run_id, row.command or ""])
-    return stream.getvalue()
-
-
-def to_latex(table: Table) -> str:
-    """A table in LaTeX (booktabs)."""
-    special = str.maketrans(
-        {"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "<": "$<$", ">": "$>$"}
-        | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
-    )
-    lines = [
-        r"\begin{table}",
-        rf"\caption{{{table.title.translate(special)}}}",
-        r"\begin{tabular}{lrrrrll}",
-        r"\toprule",
-        " & ".join(column.translate(special) for column in table.columns) + r" \\",
-        r"\midrule",
-        *(" & ".join(cell.translate(special) for cell in row.cells) + r" \\" for row in table.rows),
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-WRITERS: dict[str, Callable[[Table], str]] = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
+_PHOTO_TABLES = ("flickr8k_retrieval", "flickr8k_image_to_text", "flickr8k_captions", "flickr8k_is_true", "daquar")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -188,7 +142,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     tables = build_tables(
         by_id(read_json(arguments.results)),
-        {one["id"]: one.get("breakdown", {}) for one in read_scores(arguments.scores)},
+        read_scores(arguments.scores),
         read_expected(arguments.reported, ReportedFigures),
         read_expected(arguments.expected, ScaleExpectations),
         arguments.settings is None or arguments.settings.figures_are_meaningful,
