@@ -1,10 +1,10 @@
-# The index over the pictures of the retrieval benchmark, and a sheet of what it finds.
+# The index over the pictures of the retrieval benchmark, and others that the scale names, and a sheet of what it finds.
 
 
 rule build_index:
     input:
-        images=at(CHAIN.images(CHAIN.roles.retrieval), "manifest.json"),
-        features=at(CHAIN.features(CHAIN.roles.retrieval), "manifest.json"),
+        images=[at(CHAIN.images(name), "manifest.json") for name in CHAIN.indexed_image_sets],
+        features=[at(CHAIN.features(name), "manifest.json") for name in CHAIN.indexed_image_sets],
         feature_extractor=at(CHAIN.feature_extractor, "SHA256SUMS"),
     output:
         at(CHAIN.index, "index.json"),
@@ -21,8 +21,8 @@ rule build_index:
         gpu=0,
     params:
         folder=lambda wildcards, output: folder(output[0]),
-        images=lambda wildcards, input: folder(input.images),
-        features=lambda wildcards, input: folder(input.features),
+        images=lambda wildcards, input: folders(input.images),
+        features=lambda wildcards, input: folders(input.features),
         feature_extractor=lambda wildcards, input: folder(input.feature_extractor),
         settings=settings_json(SCALE.index),
         code=code_digest("workflow_scripts.search.build"),

@@ -82,4 +82,4 @@ def test_the_plain_figures_are_those_of_the_report_in_whatever_order_experiments
 
 def test_stages_that_a_scale_has_no_data_for_are_left_out():
     found = all_chains(scale="photos")
-    assert found["okvqa"].stages == found["report"].stages == ("pretrain",)
+    assert found["okvqa"].stages == found["report"].stages == ("pretrain", "finetune")

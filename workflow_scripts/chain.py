@@ -154,9 +154,15 @@ class Chain:
 
     @cached_property
     def index(self) -> Product:
-        """The search index over the pictures of the retrieval benchmark."""
+        """The search index over the pictures of the retrieval benchmark and those that are to be found beside them."""
         image_set = self.roles.retrieval
-        return Product("search", image_set, {"index_of": image_set}, {"features": self.features(image_set)})
+        parents = {name: self.features(name) for name in self.indexed_image_sets}
+        return Product("search", image_set, {"index_of": self.indexed_image_sets}, parents, self.scale.index)
+
+    @property
+    def indexed_image_sets(self) -> list[str]:
+        """The image sets of the search index, in its order."""
+        return list(dict.fromkeys([self.roles.retrieval, *self.roles.search]))
 
     @cached_property
     def pairs(self) -> Product:

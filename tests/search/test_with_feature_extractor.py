@@ -69,7 +69,7 @@ def test_a_query_ranks_the_photographs_by_the_best_of_all_queries(index_folder, 
     found = json.loads(run("query", "a cup of coffee", "--index", index_folder, "--json", "--sheet", page))
     extractor = load_feature_extractor(extractor_folder)
     text = extractor.embed_texts(["a cup of coffee"])[0]
-    photographs = Path(index_folder / json.loads((index_folder / "index.json").read_text())["images"]).resolve()
+    photographs = Path(index_folder / json.loads((index_folder / "index.json").read_text())["images"][0]).resolve()
     expected = {}
     for path in sorted(photographs.glob("*.jpg")):
         if path.stem != "broken":

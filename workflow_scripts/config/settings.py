@@ -35,6 +35,7 @@ class Roles(Section):
         min_length=1, description="Image sets with captions that the adaptor is pretrained on."
     )
     retrieval: str = Field(description="Image set with captions for text-to-image retrieval and for search.")
+    search: list[str] = Field([], description="Image sets in the search index beside those of the retrieval.")
     retrieval_test: str | None = Field(
         None, description="The same where evaluation_split is test, if the test pictures are a set of their own."
     )

@@ -115,6 +115,12 @@ class QFormerSettings(Section):
     log_every: int = Field(
         10, ge=1, description="Steps between two lines of metrics.", json_schema_extra={"identity": False}
     )
+    checkpoint_every: int = Field(
+        50,
+        ge=1,
+        description="Steps between two states that an interrupted training goes on from.",
+        json_schema_extra={"identity": False},
+    )
     validate_every: int = Field(
         0,
         ge=0,

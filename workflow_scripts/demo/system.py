@@ -60,14 +60,17 @@ class System:
         return Seen(name, shown, query_output)
 
     def _open(self, file: str) -> Image.Image:
-        if (self._images / file).is_file():
-            return open_picture(self._images / file, self.settings.max_upload_pixels)
-        return self._image_set.open_image(file.partition("/")[2])
+        name, _, image_id = file.partition("/")
+        if name in self._image_sets:
+            return self._image_sets[name].open_image(image_id)
+        return open_picture(self._images[0] / file, self.settings.max_upload_pixels)
 
     @property
-    def _images(self) -> Path:
-        return (self.index.folder / self.index.manifest["images"]).resolve()
+    def _images(self) -> list[Path]:
+        return [(self.index.folder / folder).resolve() for folder in self.index.manifest["images"]]
 
     @cached_property
-    def _image_set(self) -> ImageSet:
-        return ImageSet.open(self._images)
+    def _image_sets(self) -> dict[str, ImageSet]:
+        """The image sets of the index by name; none where it is of a folder of pictures."""
+        stored = [ImageSet.open(folder) for folder in self._images if (folder / "manifest.json").is_file()]
+        return {image_set.name: image_set for image_set in stored}

@@ -82,6 +82,27 @@ def embed_pictures(extractor: "FeatureExtractor", pixels: Sequence[Any]) -> np.n
     return projection.float().cpu().numpy().astype(np.float16)
 
 
+def build_from_image_sets(
+    folders: Sequence[Path], stores: Sequence[Path], checksum: str, settings: IndexSettings
+) -> tuple[list[Entry], list[dict[str, str]]]:
+    """Entries of several image sets, one after the other; ValueError for features of another extractor."""
+    if len(folders) != len(stores):
+        raise ValueError(f"--images names {len(folders)} image sets and --features {len(stores)} stores; give as many.")
+    entries: list[Entry] = []
+    skipped: list[dict[str, str]] = []
+    for folder, features in zip(folders, stores, strict=True):
+        made_by = read_json(features / "manifest.json")["extractor_sha256"]
+        if made_by != checksum:
+            raise ValueError(
+                f"{features} was made by another extractor ({made_by[:12]}) than the one given ({checksum[:12]}); "
+                "extract the features again."
+            )
+        more = build_from_image_set(folder, features, settings)
+        entries += more[0]
+        skipped += more[1]
+    return entries, skipped
+
+
 def build_from_image_set(
     folder: Path, features: Path, settings: IndexSettings
 ) -> tuple[list[Entry], list[dict[str, str]]]:
@@ -139,32 +160,36 @@ def reusable_index(output: Path, checksum: str, settings: IndexSettings) -> Inde
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=Path, required=True, help="any folder of pictures, or an image set (shards)")
+    parser.add_argument(
+        "--images",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="any folder of pictures; or, with --features, one or more image sets (shards)",
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder of the index")
     parser.add_argument("--feature-extractor", type=Path, required=True, help="folder of the extractor")
-    parser.add_argument("--features", type=Path, help="feature store of the image set, to be reused")
+    parser.add_argument("--features", type=Path, nargs="+", help="feature stores of the image sets, in their order")
     parser.add_argument("--settings", type=IndexSettings.model_validate_json, default=IndexSettings())
     arguments = parser.parse_args(argv)
 
     checksum = extractor_sha256(arguments.feature_extractor)
     if arguments.features:
-        made_by = read_json(arguments.features / "manifest.json")["extractor_sha256"]
-        if made_by != checksum:
-            raise ValueError(
-                f"{arguments.features} was made by another extractor ({made_by[:12]}) than "
-                f"{arguments.feature_extractor} ({checksum[:12]}); extract the features again."
-            )
-        entries, skipped = build_from_image_set(arguments.images, arguments.features, arguments.settings)
+        entries, skipped = build_from_image_sets(arguments.images, arguments.features, checksum, arguments.settings)
     else:
-        if not any(list_pictures(arguments.images)):
-            raise ValueError(f"{arguments.images} holds no picture (JPEG, PNG, WebP, GIF, BMP, TIFF).")
+        if len(arguments.images) > 1:
+            raise ValueError("One folder of pictures can be indexed at a time; put several below a common one.")
+        folder = arguments.images[0]
+        if not any(list_pictures(folder)):
+            raise ValueError(f"{folder} holds no picture (JPEG, PNG, WebP, GIF, BMP, TIFF).")
         from workflow_scripts.models.feature_extractor import load_feature_extractor
 
         old = reusable_index(arguments.output, checksum, arguments.settings)
         extractor = load_feature_extractor(arguments.feature_extractor)
-        entries, skipped = build_from_folder(arguments.images, extractor, arguments.settings, old)
+        entries, skipped = build_from_folder(folder, extractor, arguments.settings, old)
     if not entries:
-        raise ValueError(f"None of the {len(skipped)} pictures of {arguments.images} can be read; nothing to index.")
+        places = ", ".join(map(str, arguments.images))
+        raise ValueError(f"None of the {len(skipped)} pictures of {places} can be read; nothing to index.")
     queries, width = entries[0].projection.shape
     write_index(
         arguments.output,
@@ -176,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "extractor_sha256": checksum,
             # Relative, so that the results folder can be moved as a whole.
             "feature_extractor": os.path.relpath(arguments.feature_extractor, arguments.output),
-            "images": os.path.relpath(arguments.images, arguments.output),
+            "images": [os.path.relpath(folder, arguments.output) for folder in arguments.images],
             "thumbnail_size": arguments.settings.thumbnail_size,
             "skipped": skipped,
         },

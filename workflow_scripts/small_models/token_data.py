@@ -1,6 +1,7 @@
 """Pictures as a frozen vision encoder's tokens, with their captions: what Q-Former and linear baseline learn from."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -31,9 +32,15 @@ class TokenCorpus:
         """The tokens [B, T, D] of pictures, float32."""
         return torch.from_numpy(self.tokens.at(np.array([self._row[key] for key in keys])))
 
-    def batches(self, batch_size: int, seed: int) -> Iterator[list[str]]:
+    @property
+    def digest(self) -> str:
+        """A checksum of pictures, captions and vision encoder."""
+        content = [self.captions, self.tokens.encoder_sha256]
+        return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
+
+    def batches(self, batch_size: int, seed: str) -> Iterator[list[str]]:
         """Training pictures in a new order every pass, for ever; what does not fill a batch waits for another pass."""
-        generator = np.random.default_rng(seed)
+        generator = np.random.default_rng(list(hashlib.sha256(seed.encode()).digest()))
         size = min(batch_size, len(self.train))
         while True:
             order = generator.permutation(len(self.train))

@@ -48,7 +48,7 @@ def train_linear_baseline(
     )
     size = min(settings.batch_size, len(corpus.train))
     steps = settings.epochs * (len(corpus.train) // size)
-    source = corpus.batches(size, settings.seed)
+    source = corpus.batches(size, f"{settings.seed} linear baseline")
     lines = []
     for step in range(1, steps + 1):
         rate = min(1.0, step / 30) * max(0.02, 0.5 * (1 + math.cos(math.pi * step / steps)))

@@ -9,6 +9,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -22,6 +23,7 @@ from workflow_scripts.config.vision import QFormerSettings
 from workflow_scripts.models.blip2 import build_blip2_qformer, start_from_bert
 from workflow_scripts.models.feature_extractor import FeatureExtractor, save_feature_extractor
 from workflow_scripts.small_models.publish_model import write_card, write_checksums
+from workflow_scripts.small_models.resume_point import ResumePoint
 from workflow_scripts.small_models.retrieval_check import recall
 from workflow_scripts.small_models.token_data import TokenCorpus, mirrored
 
@@ -49,9 +51,9 @@ class Trainer:
         start_from_bert(self.model, load_file(text_encoder / BERT_WEIGHTS))
         self.model.visual_encoder.requires_grad_(False)
         self.rng = random.Random(settings.seed)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.metrics = (folder / "metrics.jsonl").open("w", encoding="utf-8")
-        self.started = time.time()
+        self.resume = ResumePoint(folder, {"settings": settings.defining(), "pictures": corpus.digest})
+        self.metrics = self.resume.open_metrics()
+        self.started = time.time() - self.resume.seconds
 
     def run(self) -> dict[str, float]:
         """Train both stages; returns the last validation figures."""
@@ -82,10 +84,13 @@ class Trainer:
             weight_decay=s.weight_decay,
             betas=(0.9, 0.98),
         )
-        source = self.corpus.batches(batch_size, self.rng.randrange(2**31))
-        began, since = time.time(), 0
+        done = self.resume.restore(name, model, optimizer, self.rng)
+        if name in self.resume.stages_done:
+            return
+        source = islice(self.corpus.batches(batch_size, f"{s.seed} {name}"), done, None)
+        began, since = time.time(), done
         warm_up = max(1, min(40, steps // 10))
-        for step in range(1, steps + 1):
+        for step in range(done + 1, steps + 1):
             factor = min(step / warm_up, 1.0) * max(0.02, 1 - max(0, step - warm_up) / max(1, steps - warm_up))
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * factor
@@ -103,8 +108,11 @@ class Trainer:
                 if s.validate_every and step % s.validate_every == 0:
                     self.validate(name)
                 began, since = time.time(), step
-        if steps:
-            self.validate(name)
+            if step % s.checkpoint_every == 0 or step == steps:
+                if step == steps:
+                    self.validate(name)
+                seconds = time.time() - self.started
+                self.resume.save(name, step, model, optimizer, self.rng, seconds, finished=step == steps)
 
     def _training(self) -> nn.Module:
         self.model.train()
@@ -203,6 +211,7 @@ def train_q_former(
         if own_group:
             dist.destroy_process_group()
     trainer.metrics.close()
+    trainer.resume.remove()
     save_feature_extractor(trainer.model, output, trainer.vocabulary, vision_weights)
     named = {f"validation {name}, {len(corpus.validation)} pictures": value for name, value in figures.items()}
     write_card(output, "Feature extractor (BLIP-2's first stage on pretrained parts)", CARD, settings, named)
