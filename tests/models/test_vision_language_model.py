@@ -53,6 +53,20 @@ def test_loss_is_that_of_the_full_logits(system):
     torch.testing.assert_close(system.loss(features, QUERIES, answers), reference)
 
 
+def test_samples_packed_behind_their_image_have_the_loss_and_gradient_of_single_ones(system):
+    features = torch.randn(2, 32, 16)
+    answers = ["red", "a red cat sits.", "on the beach"]
+    image_of = [1, 0, 1]
+    before, after, answer_ids = ids(system, QUERIES, answers)
+    gradients = []
+    for inputs, images in ((features[image_of], None), (features, image_of)):
+        system.zero_grad()
+        loss = system(inputs, before, after, answer_ids, images)
+        loss.backward()
+        gradients.append((loss.detach(), system.adaptor.projection.weight.grad.clone()))
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-6)
+
+
 def test_a_sample_without_an_answer_is_refused(system):
     before, after = system.prompt.prefix_ids("what?")
     with pytest.raises(ValueError, match="sample 1 of the batch is empty"):

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
 
 from workflow_scripts.models.adaptor import Adaptor
+from workflow_scripts.models.packing import Row, attention_mask, lay_out
 from workflow_scripts.models.prompt import Prompt
 
 Ids = Sequence[Sequence[int]]
@@ -42,18 +43,57 @@ class VisionLanguageModel(nn.Module):
         before, after = zip(*(self.prompt.prefix_ids(query) for query in queries), strict=True)
         return self(query_output, before, after, [self.prompt.answer_ids(answer) for answer in answers])
 
-    def forward(self, query_output: Tensor, before: Ids, after: Ids, answers: Ids) -> Tensor:
+    def forward(
+        self, query_output: Tensor, before: Ids, after: Ids, answers: Ids, image_of: Sequence[int] | None = None
+    ) -> Tensor:
         """Return the loss from token ids: those before and after the image tokens and those of the answer.
 
-        Logits are computed at answer positions only; the labels follow from lengths, never from token ids.
+        Logits are computed at answer positions only; the labels follow from lengths, never from token ids. With
+        `image_of`, several samples share an image: sample k asks about query_output[image_of[k]], and its tokens
+        are computed once. The loss is the same as that of samples with an image each.
         """
-        embeds, attention_mask, labels = self.training_inputs(query_output, before, after, answers)
-        hidden = self.language_model.get_decoder()(
-            inputs_embeds=embeds, attention_mask=attention_mask, use_cache=False
-        ).last_hidden_state
+        if image_of is None:
+            embeds, attention_mask, labels = self.training_inputs(query_output, before, after, answers)
+            hidden = self.language_model.get_decoder()(
+                inputs_embeds=embeds, attention_mask=attention_mask, use_cache=False
+            ).last_hidden_state
+        else:
+            hidden, labels = self._packed(query_output, before, after, answers, image_of)
         predicts = labels[:, 1:] != -100
         logits = self.language_model.get_output_embeddings()(hidden[:, :-1][predicts])
         return functional.cross_entropy(logits.float(), labels[:, 1:][predicts])
+
+    def _packed(
+        self, query_output: Tensor, before: Ids, after: Ids, answers: Ids, image_of: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """Return hidden states [I, T, W] and labels [I, T], one row an image with all samples about it.
+
+        What stands before the image is the same for all: its keys and values are computed once for the batch.
+        """
+        self._check_answers(answers)
+        left = list(before[0])
+        assert all(list(ids) == left for ids in before), "what stands before the image depends on the sample"
+        soft_tokens = self._soft_tokens(query_output)
+        turns: list[list[tuple[Sequence[int], Sequence[int]]]] = [[] for _ in soft_tokens]
+        for image, following, answer in zip(image_of, after, answers, strict=True):
+            turns[image].append((following, answer))
+        rows = [Row(soft_tokens.shape[1], of_image) for of_image in turns]
+        segments, positions, labels = lay_out(rows, soft_tokens.device)
+        parts = [torch.cat([image, self._embed(row.ids)]) for image, row in zip(soft_tokens, rows, strict=True)]
+        embeds = torch.stack([functional.pad(part, (0, 0, 0, segments.shape[1] - len(part))) for part in parts])
+        decoder = self.language_model.get_decoder()
+        past = DynamicCache()
+        if left:
+            decoder(inputs_embeds=self._embed(left)[None], past_key_values=past, use_cache=True)
+            past.batch_repeat_interleave(len(rows))
+        hidden = decoder(
+            inputs_embeds=embeds,
+            attention_mask=attention_mask(segments, len(left), embeds.dtype),
+            position_ids=positions + len(left),
+            past_key_values=past,
+            use_cache=True,
+        ).last_hidden_state
+        return hidden, labels
 
     def training_inputs(
         self, query_output: Tensor, before: Ids, after: Ids, answers: Ids
@@ -62,14 +102,13 @@ class VisionLanguageModel(nn.Module):
 
         Labels are -100 for everything but the answer and its end token.
         """
+        self._check_answers(answers)
         prefixes = self._prefixes(query_output, before, after)
         rows = [torch.cat([prefix, self._embed(ids)]) for prefix, ids in zip(prefixes, answers, strict=True)]
         length = max(len(row) for row in rows)
         labels = torch.full((len(rows), length), -100, device=rows[0].device)
         attention_mask = torch.zeros((len(rows), length), dtype=torch.long, device=rows[0].device)
         for index, (row, ids) in enumerate(zip(rows, answers, strict=True)):
-            if len(ids) < 2:
-                raise ValueError(f"The answer of sample {index} of the batch is empty: there is nothing to learn.")
             labels[index, len(row) - len(ids) : len(row)] = torch.tensor(ids, device=labels.device)
             attention_mask[index, : len(row)] = 1
         embeds = torch.stack([functional.pad(row, (0, 0, 0, length - len(row))) for row in rows])
@@ -121,13 +160,21 @@ class VisionLanguageModel(nn.Module):
 
     def _prefixes(self, query_output: Tensor, before: Ids, after: Ids) -> list[Tensor]:
         """Return each sample's embeddings [T, W] up to its answer; training and inference share it."""
-        weight = self.adaptor.first_layer.weight
-        soft_tokens = self.adaptor(query_output.to(weight.device, weight.dtype))
-        soft_tokens = soft_tokens.to(self.language_model.get_input_embeddings().weight.dtype)
         return [
             torch.cat([self._embed(left), image, self._embed(right)])
-            for left, image, right in zip(before, soft_tokens, after, strict=True)
+            for left, image, right in zip(before, self._soft_tokens(query_output), after, strict=True)
         ]
+
+    def _soft_tokens(self, query_output: Tensor) -> Tensor:
+        weight = self.adaptor.first_layer.weight
+        soft_tokens = self.adaptor(query_output.to(weight.device, weight.dtype))
+        return soft_tokens.to(self.language_model.get_input_embeddings().weight.dtype)
+
+    @staticmethod
+    def _check_answers(answers: Ids) -> None:
+        for index, ids in enumerate(answers):
+            if len(ids) < 2:
+                raise ValueError(f"The answer of sample {index} of the batch is empty: there is nothing to learn.")
 
     def _embed(self, ids: Sequence[int]) -> Tensor:
         embedding = self.language_model.get_input_embeddings()

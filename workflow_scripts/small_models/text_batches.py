@@ -133,11 +133,3 @@ def collate(
             for table, fill in ((segments, -1), (positions, 0), (labels, -100), (weights, 0.0))
         ),
     )
-
-
-def attention_mask(segments: Tensor) -> Tensor:
-    """The additive mask [B, 1, T, T] in which a turn sees the context and its own past, nothing of other turns."""
-    length = segments.shape[1]
-    query, key = segments[:, :, None], segments[:, None, :]
-    seen = torch.ones(length, length, dtype=torch.bool).tril() & ((key == query) | ((key == 0) & (query > 0)))
-    return torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(torch.float32).min)[:, None]

@@ -10,8 +10,9 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from workflow_scripts.config.language import LanguageModelSettings
+from workflow_scripts.models.packing import attention_mask
 from workflow_scripts.models.prompt import Prompt
-from workflow_scripts.small_models.text_batches import Group, attention_mask, collate, group_lines
+from workflow_scripts.small_models.text_batches import Group, collate, group_lines
 
 CONTEXTS = ("right", "another", "none")
 MAXIMAL_GROUPS = 240

@@ -20,8 +20,9 @@ from transformers import PreTrainedTokenizerBase
 
 from workflow_scripts.command_line import progress, run_command, write_atomically
 from workflow_scripts.config.language import LanguageModelSettings
+from workflow_scripts.models.packing import attention_mask
 from workflow_scripts.models.prompt import Prompt
-from workflow_scripts.small_models.text_batches import Batch, Group, attention_mask, collate, group_lines, read_corpus
+from workflow_scripts.small_models.text_batches import Batch, Group, collate, group_lines, read_corpus
 from workflow_scripts.small_models.text_validation import losses_in_words, validate
 from workflow_scripts.small_models.tokenizer import build_tokenizer
 
