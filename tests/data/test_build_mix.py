@@ -7,6 +7,8 @@ import pytest
 
 from workflow_scripts.data import build_mix
 from workflow_scripts.data.build_mix import exact_counts
+from workflow_scripts.data.splits import Splits
+from workflow_scripts.data.templates import CAPTION_TEMPLATES
 
 
 @pytest.fixture
@@ -154,3 +156,44 @@ def test_every_image_may_come_several_times(tmp_path, genome, minigpt4):
     rows, manifest = run(tmp_path, source, splits=splits, samples=38, shares={"vqa": 1})
     assert max(Counter(row["image"] for row in rows).values()) == 2
     assert manifest["images"] == 19
+
+
+@pytest.fixture
+def rooms(annotations, image_set):
+    names = [f"image{number}" for number in range(2001, 2041)]
+    lines = "".join(f"what lies on the anvil in the {room} ?\noil_can, globe\n" for room in names)
+    return ["daquar", annotations("daquar", {"qa.894.raw.train.txt": lines}), image_set("daquar_train", names)]
+
+
+@pytest.fixture
+def photographs(annotations, image_set):
+    lines = "".join(f"p{n}.jpg#{k}\tA harp , number {n} and {k} .\n" for n in range(8) for k in range(5))
+    images = image_set("flickr8k_train", [f"p{n}" for n in range(6)])
+    return ["flickr8k", annotations("flickr8k", {"Flickr8k.token.txt": lines}), images]
+
+
+def test_photographs_are_asked_about_described_and_judged(tmp_path, rooms, photographs):
+    shares = {"vqa": 0.4, "description": 0.3, "is_true": 0.3}
+    rows, manifest = run(tmp_path, rooms, photographs, samples=40, shares=shares)
+    assert manifest["tasks"] == {"description": 12, "is_true": 12, "vqa": 16}
+    by_task = {task: [row for row in rows if row["task"] == task] for task in shares}
+    assert {(row["query"], row["answer"]) for row in by_task["vqa"]} == {("what lies on the anvil?", "oil can, globe")}
+    assert all(Splits("daquar_train").of(row["image"].split("/")[1]) == "train" for row in by_task["vqa"])
+    assert Counter(row["answer"] for row in by_task["is_true"]) == {"yes": 6, "no": 6}
+    assert all(row["query"].startswith("is this true of the picture: a harp, number ") for row in by_task["is_true"])
+    assert len({row["query"] for row in by_task["description"]}) > 3
+    assert all(row["query"] in CAPTION_TEMPLATES for row in by_task["description"])
+    assert {row["image"] for row in rows if row["task"] != "vqa"} <= {f"flickr8k_train/p{n}" for n in range(6)}
+    assert by_task["description"][0]["answer"].startswith("a harp, number")
+
+
+def test_without_a_number_the_mix_is_as_large_as_the_shares_allow(tmp_path, rooms, photographs):
+    rows, manifest = run(tmp_path, rooms, photographs, samples=None, shares={"vqa": 0.5, "is_true": 0.5})
+    assert len(rows) == 2 * manifest["available"]["vqa"] < 2 * manifest["available"]["is_true"]
+    with pytest.raises(ValueError, match="There is no sample of the task vqa"):
+        run(tmp_path, photographs, samples=None, shares={"vqa": 0.5, "is_true": 0.5})
+
+
+def test_wordings_are_lower_case():
+    assert len(set(CAPTION_TEMPLATES)) >= 12
+    assert all(query == query.lower() for query in CAPTION_TEMPLATES)

@@ -50,12 +50,29 @@ def test_lines_without_a_picture_are_not_listed(tmp_path, annotations):
     }
 
 
-def test_flickr8k_lists_one_split(tmp_path, annotations):
+def test_photographs_lie_in_their_archive_or_on_a_mirror(tmp_path, annotations):
     folder = annotations("flickr8k", {"Flickr_8k.trainImages.txt": "b.jpg\na.jpg\n"})
-    assert list(run(tmp_path, "flickr8k_train", folder)) == ["a", "b"]
+    there = {"a": "archive://flickr8k_train/a.jpg", "b": "archive://flickr8k_train/b.jpg"}
+    assert run(tmp_path, "flickr8k_train", folder) == there
+    there = {"a": "http://flickr8k/images/a.jpg", "b": "http://flickr8k/images/b.jpg"}
+    assert run(tmp_path, "flickr8k_train", folder, more=["--from-mirror"]) == there
+    folder = annotations("daquar", {"qa.894.raw.test.txt": "what is in the image2007 ?\na_lamp\n"})
+    assert run(tmp_path, "daquar_test", folder, more=["--from-mirror"]) == {
+        "image2007": "http://daquar/images/image2007.jpg"
+    }
+    with pytest.raises(ValueError, match="has no mirror_pictures"):
+        run(tmp_path, "coco_val2017", folder, more=["--from-mirror"])
 
 
-def test_pictures_in_an_archive_have_no_address(tmp_path, annotations):
-    folder = annotations("minigpt4", {"filter_cap.json": {"annotations": []}})
-    with pytest.raises(ValueError, match="in its archive; pack_images"):
-        run(tmp_path, "minigpt4", folder)
+def test_a_list_of_something_else_is_named(tmp_path, annotations):
+    folder = annotations("flickr8k", {"Flickr_8k.trainImages.txt": "a.jpg\n<html>\n"})
+    with pytest.raises(ValueError, match=r"trainImages\.txt should name a photograph .* has the line '<html>'"):
+        run(tmp_path, "flickr8k_train", folder)
+    folder = annotations("flickr8k", {"Flickr_8k.trainImages.txt": "\n"})
+    with pytest.raises(ValueError, match="has no line"):
+        run(tmp_path, "flickr8k_train", folder)
+
+
+def test_pictures_in_an_archive_are_named_by_what_describes_them(tmp_path, annotations):
+    folder = annotations("minigpt4", {"filter_cap.json": {"annotations": [{"image_id": "5", "caption": "A cat."}]}})
+    assert run(tmp_path, "minigpt4", folder) == {"5": "archive://minigpt4/5.jpg"}

@@ -31,3 +31,9 @@ def test_a_contradiction_is_an_error(tmp_path, lists, message):
     path.write_text(json.dumps({"set": lists}))
     with pytest.raises(ValueError, match=message):
         Splits("set", path)
+
+
+def test_a_quarter_of_the_rooms_is_held_out_for_validation_and_none_for_test():
+    found = [Splits("daquar_train").of(f"image{number}") for number in range(10_000)]
+    assert 2300 < found.count("validation") < 2700
+    assert found.count("test") == 0

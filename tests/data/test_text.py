@@ -8,6 +8,7 @@ from workflow_scripts.data.text import (
     normalise_caption,
     normalise_query,
     question_kind,
+    room_question_kind,
 )
 
 
@@ -72,3 +73,20 @@ def test_the_kind_of_a_question_comes_from_its_words(query, kind):
 def test_expressions_point_by_place_or_by_appearance():
     assert expression_kind("man on the Left") == "place"
     assert expression_kind("the bright shirt") == "appearance"
+
+
+@pytest.mark.parametrize(
+    ("query", "kind"),
+    [
+        ("how many harps are left of the anvil?", "count"),
+        ("what is the number of harps?", "count"),
+        ("what is the colour of the harp on the right side?", "colour"),
+        ("what color are the harps?", "colour"),
+        ("what is the red colour object behind the anvil?", "relation"),
+        ("what stands between the harps?", "relation"),
+        ("what is on the anvil?", "object"),
+        ("which object makes music?", "object"),
+    ],
+)
+def test_questions_about_rooms_have_four_kinds(query, kind):
+    assert room_question_kind(query) == kind

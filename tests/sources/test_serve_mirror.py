@@ -27,6 +27,13 @@ def test_the_command_sees_the_mirror_and_its_exit_code_is_ours(root):
     assert (done.returncode, done.stdout) == (7, "0123456789\n")
 
 
+def test_the_folder_may_be_named_by_the_environment(root):
+    environment = {**os.environ, "MIRROR_FOLDER": str(root)}
+    command = [*SERVE, "--", sys.executable, "-c", READ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    assert (done.returncode, done.stdout) == (0, "0123456789\n")
+
+
 def test_a_busy_port_is_one_sentence(root):
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
@@ -58,6 +65,9 @@ def test_a_missing_command_and_a_missing_folder_are_sentences(root, tmp_path):
     assert (done.returncode, "no-such-command" in done.stderr) == (1, True)
     done = subprocess.run([*SERVE, "--root", str(tmp_path / "no"), "--", "true"], capture_output=True, text=True)
     assert (done.returncode, "does not exist" in done.stderr) == (1, True)
+    environment = {key: value for key, value in os.environ.items() if key != "MIRROR_FOLDER"}
+    done = subprocess.run([*SERVE, "--", "true"], capture_output=True, text=True, env=environment)
+    assert (done.returncode, "--root, or MIRROR_FOLDER, names it" in done.stderr) == (1, True)
 
 
 def ask(path, **headers):

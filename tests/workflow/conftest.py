@@ -21,7 +21,7 @@ class Project:
     folder: Path
 
     def snakemake(self, *arguments, succeeds=True, **config):
-        settings = ["scale=tiny", *(f"{key}={value}" for key, value in config.items())]
+        settings = [f"{key}={value}" for key, value in {"scale": "tiny", **config}.items()]
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--config", *settings]
         done = subprocess.run(
             command, cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1500
@@ -51,7 +51,7 @@ def jobs_in(output):
     table = re.search(r"^job +count\n[- ]+\n(.*?)^total", output, re.MULTILINE | re.DOTALL)
     assert table, output[-4000:]
     jobs = Counter({name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table.group(1), re.MULTILINE)})
-    del jobs["all"]
+    jobs.pop("all", None)
     return jobs
 
 
@@ -72,6 +72,12 @@ def finished(tmp_path_factory):
     project = copy_project(ROOT, tmp_path_factory.mktemp("finished") / "project")
     project.snakemake()
     return project
+
+
+@pytest.fixture
+def untouched(tmp_path):
+    """A copy of the project in which nothing has run."""
+    return copy_project(ROOT, tmp_path / "project")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from workflow_scripts.data.readers.common import find_file
 
 SUBSET_FILES = {"train": "qa.894.raw.train.txt", "test": "qa.894.raw.test.txt"}
 
-# The picture that a question ends with: "... in the image3 ?"
+# The picture that a question ends with: "... in the image2003 ?"
 _ENDS_WITH_PICTURE = re.compile(r"\bimage\s?(\d+)\s*\??\s*$")
 _IN_PICTURE_AT_END = re.compile(r"\s*\bin\s+(?:the|this)\s+image\s?\d+\s*\??\s*$")
 _PICTURE = re.compile(r"(?:(?:the|this)\s+)?\bimage\s?\d+")
@@ -19,7 +19,7 @@ _BEFORE_A_PICTURE = ("in", "on", "of", "at", "from")
 
 @dataclass(frozen=True)
 class RoomQuestion:
-    """A question about a picture (`image3`) as a person would ask it, and its answers in the order of the file."""
+    """A question about a picture (`image2003`) as a person would ask it, and its answers in the order of the file."""
 
     id: str
     image_id: str
@@ -28,7 +28,7 @@ class RoomQuestion:
 
     @property
     def answer(self) -> str:
-        """All answers as one text: "table, chair"."""
+        """All answers as one text: "harp, oil can"."""
         return ", ".join(self.answers)
 
 
@@ -66,17 +66,17 @@ def read_questions(folder: Path, subset: str) -> tuple[list[RoomQuestion], Count
     removed["question without an answer"] += waiting is not None
     if not questions:
         raise ValueError(
-            f"{path} holds no line of the form 'what is ... in the image3 ?' with an answer in the next one; "
+            f"{path} holds no line of the form 'what is ... in the image2003 ?' with an answer in the next one; "
             "is it the right file?"
         )
     return questions, +removed
 
 
 def natural_question(line: str) -> str:
-    """Return a question without the number of its picture, and without "in the image3" at its end.
+    """Return a question without the number of its picture, and without "in the image2003" at its end.
 
-    "what is on the desk in the image3 ?" becomes "what is on the desk?"; where the picture belongs to the question it
-    stays: "what is the dominant color of the image?".
+    "what lies on the harp in the image2003 ?" becomes "what lies on the harp?"; where the picture belongs to the
+    question it stays: "how many harps are in the image?".
     """
     text = line.strip()
     short = _IN_PICTURE_AT_END.sub("", text)
@@ -93,5 +93,5 @@ def _reworded(match: re.Match[str]) -> str:
 
 
 def plain_answer(text: str) -> str:
-    """Return one answer in words: "garbage_bin" becomes "garbage bin"."""
+    """Return one answer in words: "oil_can" becomes "oil can"."""
     return " ".join(text.replace("_", " ").split())
