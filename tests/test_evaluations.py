@@ -1,0 +1,66 @@
+"""Which evaluations a scale asks for, and what their figures are called."""
+
+from pathlib import Path
+
+import yaml
+
+from workflow_scripts.chain import chains
+from workflow_scripts.config.settings import load_settings, merge
+from workflow_scripts.evaluations import (
+    SCORERS,
+    evaluations,
+    retrieval_figure,
+    retrieval_methods,
+    scored_by,
+    split_name,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def chains_of(scale, **changes):
+    return chains(load_settings(merge(CONFIG, {"scale": scale, **changes}), ROOT / "scales"))
+
+
+def test_photographs_are_described_asked_and_guessed():
+    found = evaluations(chains_of("photos").values())
+    figures = {evaluation.figure + evaluation.suffix for evaluation in found if "@" not in evaluation.figure}
+    variants = ("before", "after", "after_shuffled_images", "question_only")
+    assert figures == {
+        "flickr8k.captions",
+        "flickr8k.captions_shuffled_images",
+        "flickr8k.is_true.accuracy",
+        *(f"daquar.exact_match.{variant}" for variant in variants),
+    }
+    shuffled = {evaluation.variant for evaluation in found if evaluation.shuffle_images}
+    assert shuffled == {"pretrained_shuffled_images", "after_shuffled_images"}
+    assert all(evaluation.benchmark.name in SCORERS for evaluation in found)
+
+
+def test_captions_that_are_not_asked_are_not_evaluated():
+    found = evaluations(chains_of("photos", captions=None, is_true=None).values())
+    assert {evaluation.benchmark.name for evaluation in found} == {"daquar"}
+
+
+def test_an_experiments_captions_are_told_apart_from_the_reports():
+    settings = {"experiments": {"mlp": {"stages": ["pretrain"], "changes": {"pretrain": {"epochs": 7}}}}}
+    found = [one for one in evaluations(chains_of("photos", **settings).values()) if "@mlp" in one.figure]
+    captions = {one.figure + one.suffix for one in found if one.benchmark.name == "flickr8k_captions"}
+    assert captions == {"flickr8k.captions@mlp", "flickr8k.captions@mlp_shuffled_images"}
+
+
+def test_retrieval_has_the_methods_that_there_are_models_for():
+    mini, photos = chains_of("mini")["report"], chains_of("photos")["report"]
+    assert retrieval_methods(mini) == ["blip2", "clip", "colour_histogram"]
+    assert retrieval_methods(photos) == ["blip2", "linear_baseline", "colour_histogram"]
+    assert retrieval_figure("coco_retrieval", "blip2") == retrieval_figure("colour_matched", "blip2")
+    assert retrieval_figure("flickr8k_retrieval", "blip2") == "flickr8k.retrieval.q_former"
+    assert retrieval_figure("flickr8k_retrieval", "linear_baseline") == "flickr8k.retrieval.linear_baseline"
+
+
+def test_each_benchmark_has_one_scorer_and_its_split_the_data_sets_name():
+    assert scored_by("score_exact_match") == ["visual_genome", "flickr8k_is_true"]
+    assert split_name("flickr8k_captions", "validation") == "dev"
+    assert split_name("daquar", "validation") == "validation"
+    assert split_name("flickr8k_captions", "test") == "test"
