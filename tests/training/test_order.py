@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from workflow_scripts.training.order import BatchOrder, order
+from workflow_scripts.training.order import BatchOrder, beside_their_image, order
 
 
 def batches(order_, steps):
@@ -46,6 +46,27 @@ def test_batches_hold_samples_of_similar_length_but_do_not_come_sorted():
     assert spread(grouped) < 0.2 * spread(random)
     means = [grouped.lengths[grouped.batch(step)].mean() for step in range(32)]
     assert means != sorted(means)
+
+
+def test_samples_of_an_image_come_together_and_in_another_company_in_every_epoch():
+    images = np.random.default_rng(2).permutation(np.repeat(np.arange(40), 5))
+    whole = BatchOrder(np.ones(200), 20, 0, 4, images, together=5)
+    epochs = [[whole.batch(step + 10 * epoch) for step in range(10)] for epoch in range(2)]
+    for epoch in epochs:
+        assert sorted(np.concatenate(epoch)) == list(range(200))
+        assert all(len(set(images[batch])) == 4 for batch in epoch)
+    assert [set(images[batch]) for batch in epochs[0]] != [set(images[batch]) for batch in epochs[1]]
+
+
+def test_no_more_samples_of_an_image_come_together_than_asked_for():
+    images = np.repeat([3, 1, 2], [7, 2, 1])
+    arranged = images[np.random.default_rng(0).permutation(10)]
+    together = arranged[beside_their_image(arranged, 3)]
+    assert sorted(together) == sorted(images)
+    runs = np.split(together, np.flatnonzero(np.diff(together)) + 1)
+    assert all(len(run) <= 3 for run in runs if run[0] != 3)
+    assert {len(run) % 3 for run in runs if run[0] == 1} == {2}
+    assert sum(len(run) for run in runs if run[0] == 3) == 7
 
 
 def test_fewer_samples_than_a_batch_are_an_error():

@@ -134,6 +134,13 @@ def test_a_training_goes_on_at_another_zero_stage_except_from_or_to_none(finishe
     np.testing.assert_allclose(losses(folder), losses(finished), rtol=1e-5)
 
 
+def test_samples_that_share_an_image_train_as_well_and_all_processes_agree(trainer, tmp_path):
+    folder = trainer.here(tmp_path / "tiny", {"samples_per_image": 4})
+    assert losses(folder)[-1] < losses(folder)[0]
+    parts = trainer.here(tmp_path / "parts", {"samples_per_image": 4, "micro_batch_size": 2})
+    np.testing.assert_allclose(losses(parts), losses(folder), rtol=1e-4)
+
+
 def test_passes_over_parts_of_a_batch_add_up_to_the_batch(finished, trainer, tmp_path):
     folder = trainer.here(tmp_path / "tiny", {"micro_batch_size": 2})
     np.testing.assert_allclose(losses(folder), losses(finished), rtol=1e-5)

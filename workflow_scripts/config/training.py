@@ -50,6 +50,13 @@ class TrainingSettings(Section):
     validation_samples: int = Field(
         512, ge=1, description="Samples of the validation table, where one is given, that the loss is taken on."
     )
+    samples_per_image: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Samples about one image that stand together in a batch, behind one copy of its image tokens: "
+        "several cost little more than one. 1 draws samples one by one.",
+    )
     checkpoint_every: int = Field(
         500, ge=1, description="Steps between two checkpoints.", json_schema_extra=OPERATIONAL
     )

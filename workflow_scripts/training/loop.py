@@ -64,7 +64,14 @@ class TrainingLoop:
         self.checkpoints = checkpoints
         self.rank, self.world_size = distributed.get_rank(), distributed.get_world_size()
         self.micro_batch_size, self.passes = shares(settings, self.world_size)
-        self.order = BatchOrder(samples.lengths, settings.batch_size, settings.seed, settings.length_window)
+        self.order = BatchOrder(
+            samples.lengths,
+            settings.batch_size,
+            settings.seed,
+            settings.length_window,
+            samples.feature_rows(),
+            settings.samples_per_image,
+        )
         self.steps = settings.epochs * self.order.steps_per_epoch
 
     def run(self, label: str, facts: dict[str, Any]) -> str:
@@ -97,7 +104,7 @@ class TrainingLoop:
             group["lr"] = rate
         indices = self.order.batch(step)
         tokens = self.samples.answer_tokens(indices)
-        mine = indices[self.rank :: self.world_size]
+        mine = self._share(indices)
         loss = torch.zeros((), dtype=torch.float64, device=device())
         for index in range(self.passes):
             chosen = mine[index * self.micro_batch_size : (index + 1) * self.micro_batch_size]
@@ -116,7 +123,13 @@ class TrainingLoop:
         return stop
 
     def _forward(self, batch: Batch) -> torch.Tensor:
-        return self.engine(batch.query_output.to(device()), batch.before, batch.after, batch.answers)
+        return self.engine(*_inputs(batch))
+
+    def _share(self, indices: np.ndarray) -> np.ndarray:
+        """Return this process's samples of a global batch; those of one image stay together."""
+        if self.settings.samples_per_image == 1:
+            return indices[self.rank :: self.world_size]
+        return np.array_split(indices, self.world_size)[self.rank]
 
     def _agree(self, loss: torch.Tensor, mine: np.ndarray) -> tuple[bool, float]:
         """Return whether any process wants to stop, and the global loss; all stop at a loss that is no number."""
@@ -134,13 +147,7 @@ class TrainingLoop:
         broken = mine.tolist()
         if self.settings.zero_stage < 3:  # alone, a sample cannot be passed through weights that others hold
             batches = ((index, self.samples.batch(np.array([index]))) for index in mine)
-            broken = [
-                int(index)
-                for index, batch in batches
-                if not torch.isfinite(
-                    self.engine.module(batch.query_output.to(device()), batch.before, batch.after, batch.answers)
-                )
-            ]
+            broken = [int(index) for index, batch in batches if not torch.isfinite(self.engine.module(*_inputs(batch)))]
         found: list[list[str]] = [self.samples.names(broken)]
         if self.world_size > 1:
             found = [[] for _ in range(self.world_size)]
@@ -192,7 +199,7 @@ class TrainingLoop:
         sums = torch.zeros(2, dtype=torch.float64, device=device())
         for start in range(0, len(chosen), self.micro_batch_size):
             batch = self.validation.batch(chosen[start : start + self.micro_batch_size])
-            mean = self.engine.module(batch.query_output.to(device()), batch.before, batch.after, batch.answers)
+            mean = self.engine.module(*_inputs(batch))
             sums += torch.tensor([float(mean) * batch.answer_tokens, batch.answer_tokens], dtype=torch.float64).to(sums)
         self.engine.train()
         if self.world_size > 1:
@@ -219,3 +226,7 @@ class TrainingLoop:
             distributed.barrier()
         self.where.longest_save = max(self.where.longest_save, time.perf_counter() - started)
         self.deadline.longest_save = self.where.longest_save
+
+
+def _inputs(batch: Batch) -> tuple[torch.Tensor, Any, Any, Any, Any]:
+    return batch.query_output.to(device()), batch.before, batch.after, batch.answers, batch.image_of

@@ -8,6 +8,16 @@ def order(count: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
+def beside_their_image(images: np.ndarray, together: int) -> np.ndarray:
+    """Return the order [N] in which up to `together` samples of an image follow the first of them."""
+    by_image = np.argsort(images, kind="stable")
+    begins = np.concatenate([[True], np.diff(images[by_image]) != 0])
+    place = np.arange(len(images))
+    rank = place - np.maximum.accumulate(np.where(begins, place, 0))
+    heads = np.maximum.accumulate(np.where(rank % together == 0, place, 0))
+    return by_image[np.argsort(by_image[heads], kind="stable")]
+
+
 class BatchOrder:
     """The global batches of a training, grouped by length inside windows of several batches.
 
@@ -20,15 +30,28 @@ class BatchOrder:
         batch_size: samples in a batch, over all processes.
         seed: of permutations and of the order of batches in a window.
         window: batches in a window; 1 groups nothing.
+        images: image of each sample [N]; with them, up to `together` samples of an image follow one another, in the
+            place of the first of them, and nothing is grouped by length.
+        together: how many.
     """
 
-    def __init__(self, lengths: np.ndarray, batch_size: int, seed: int, window: int) -> None:
+    def __init__(
+        self,
+        lengths: np.ndarray,
+        batch_size: int,
+        seed: int,
+        window: int,
+        images: np.ndarray | None = None,
+        together: int = 1,
+    ) -> None:
         if len(lengths) < batch_size:
             raise ValueError(f"batch_size = {batch_size} is more than the {len(lengths)} samples there are; lower it.")
         self.lengths = lengths
         self.batch_size = batch_size
         self.seed = seed
         self.window = window
+        self.images = images if together > 1 else None
+        self.together = together
         self.steps_per_epoch = len(lengths) // batch_size
         self._permutation: tuple[int, np.ndarray] | None = None
         self._batches: tuple[tuple[int, int], np.ndarray] | None = None
@@ -43,11 +66,14 @@ class BatchOrder:
 
     def _window(self, epoch: int, window: int) -> np.ndarray:
         if self._permutation is None or self._permutation[0] != epoch:
-            self._permutation = (epoch, order(len(self.lengths), self.seed, epoch))
+            permutation = order(len(self.lengths), self.seed, epoch)
+            if self.images is not None:
+                permutation = permutation[beside_their_image(self.images[permutation], self.together)]
+            self._permutation = (epoch, permutation)
         first = window * self.window
         batches = min(self.window, self.steps_per_epoch - first)
         members = self._permutation[1][first * self.batch_size : (first + batches) * self.batch_size]
-        if self.window > 1:
+        if self.window > 1 and self.images is None:
             members = members[np.argsort(self.lengths[members], kind="stable")]
         arrangement = np.random.default_rng([self.seed, epoch, window + 1]).permutation(batches)
         return members.reshape(batches, self.batch_size)[arrangement]

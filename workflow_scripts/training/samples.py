@@ -25,12 +25,16 @@ COLUMNS = ("image", "query", "answer", "task", "source_id")
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch of a process: query output [B, Q, D] and token ids before and after the image, and of the answer."""
+    """One batch of a process: query output [B, Q, D] and token ids before and after the image, and of the answer.
+
+    Where samples share images, query output is that of the images, and `image_of` says which a sample asks about.
+    """
 
     query_output: "Tensor"
     before: list[list[int]]
     after: list[list[int]]
     answers: list[list[int]]
+    image_of: list[int] | None = None
 
     @property
     def answer_tokens(self) -> int:
@@ -41,8 +45,9 @@ class Batch:
 class Samples:
     """Token ids and feature rows of a samples table, opened from a folder that `prepare_samples` wrote."""
 
-    def __init__(self, folder: Path, table: Path, stores: FeatureStores) -> None:
+    def __init__(self, folder: Path, table: Path, stores: FeatureStores, share_images: bool = False) -> None:
         self.table = table
+        self.share_images = share_images
         self.stores = stores
         self._ids = np.load(folder / "ids.npy", mmap_mode="r")
         self._bounds = np.load(folder / "bounds.npy", mmap_mode="r")
@@ -57,7 +62,7 @@ class Samples:
         bounds = self._bounds[indices]
         return int((bounds[:, 3] - bounds[:, 2]).sum())
 
-    def feature_rows(self, indices: np.ndarray) -> np.ndarray:
+    def feature_rows(self, indices: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Return the rows of these samples' images in the feature stores."""
         return np.asarray(self._rows[indices])
 
@@ -71,8 +76,12 @@ class Samples:
             before.append(ids[: second - start])
             after.append(ids[second - start : third - start])
             answers.append(ids[third - start :])
-        features = torch.from_numpy(self.stores.query_output_at(self.feature_rows(indices)))
-        return Batch(features, before, after, answers)
+        rows, image_of = self.feature_rows(indices), None
+        if self.share_images:
+            rows, inverse = np.unique(rows, return_inverse=True)
+            image_of = inverse.tolist()
+        features = torch.from_numpy(self.stores.query_output_at(rows))
+        return Batch(features, before, after, answers, image_of)
 
     def names(self, indices: Sequence[int]) -> list[str]:
         """Return source and image of samples, for messages."""

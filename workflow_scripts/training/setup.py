@@ -79,10 +79,10 @@ def assemble(arguments: argparse.Namespace, settings: TrainingSettings, folder: 
     del sharding
     stores = FeatureStores.open(arguments.features)
     prompt = Prompt(tokenizer)
-    samples = _samples("samples", arguments.samples, arguments, stores, prompt)
+    samples = _samples("samples", arguments.samples, arguments, settings, stores, prompt)
     validation = None
     if arguments.validation_samples is not None:
-        validation = _samples("validation", arguments.validation_samples, arguments, stores, prompt)
+        validation = _samples("validation", arguments.validation_samples, arguments, settings, stores, prompt)
     adaptor = _adaptor(arguments.initial_adaptor, settings, stores, samples, language_model)
     model = VisionLanguageModel(adaptor, language_model, prompt)
     engine = build_engine(model, settings, config)
@@ -108,14 +108,21 @@ def _needs_conversion(state: Mapping[str, Any], facts: Mapping[str, Any]) -> boo
     return before != now or state["world_size"] != facts["world_size"]
 
 
-def _samples(name: str, table: Path, arguments: argparse.Namespace, stores: FeatureStores, prompt: Prompt) -> Samples:
+def _samples(
+    name: str,
+    table: Path,
+    arguments: argparse.Namespace,
+    settings: TrainingSettings,
+    stores: FeatureStores,
+    prompt: Prompt,
+) -> Samples:
     """Prepare samples once, by the first process, and open them."""
     folder = arguments.run_folder / "prepared" / name
     if torch.distributed.get_rank() == 0:
         prepare_samples(folder, table, stores, prompt, folder_sha256(arguments.language_model))
     if world_size() > 1:
         torch.distributed.barrier()
-    return Samples(folder, table, stores)
+    return Samples(folder, table, stores, share_images=settings.samples_per_image > 1)
 
 
 def _adaptor(
