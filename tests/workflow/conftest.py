@@ -30,9 +30,9 @@ class Project:
             assert (done.returncode == 0) is succeeds, done.stdout[-8000:]
         return done.stdout
 
-    def planned(self, **config):
+    def planned(self, *targets, **config):
         """The jobs that a dry run plans: how many of each rule."""
-        return jobs_in(self.snakemake("--dry-run", **config))
+        return jobs_in(self.snakemake(*targets, "--dry-run", **config))
 
     def ran(self, **config):
         """The jobs that a real run ran: how many of each rule."""

@@ -53,27 +53,20 @@ def targets(untouched):
 
 
 def test_what_came_from_a_mirror_is_not_fetched_again_from_another_one(untouched, mirror, targets, tmp_path):
-    roles = yaml.safe_dump(ROLES, default_flow_style=True).strip()
-
-    def snakemake(folder, *more, **options):
-        return untouched.snakemake(*targets, *more, scale="photos", roles=roles, mirror=folder, **options)
-
-    planned = snakemake(mirror, "--dry-run")
-    assert "fetch_files                2" in planned
-    assert "download_images            3" in planned
-    snakemake(mirror)
-    assert "Nothing to be done" in snakemake(mirror, "--dry-run")
+    config = {"scale": "photos", "roles": yaml.safe_dump(ROLES, default_flow_style=True).strip()}
+    first = {"fetch_files": 2, "list_image_urls": 3, "download_images": 3}
+    assert untouched.planned(*targets, **config, mirror=mirror) == first
+    untouched.snakemake(*targets, **config, mirror=mirror)
+    assert not untouched.planned(*targets, **config, mirror=mirror)
     other = tmp_path / "another mirror"
     shutil.copytree(mirror, other)
     (other / "flickr8k" / "Flickr8k.token.txt").write_text("others\n")
-    assert "Nothing to be done" in snakemake(other, "--dry-run")
+    assert not untouched.planned(*targets, **config, mirror=other)
 
     # The same from the public archives: other files of the same data sets.
-    planned = untouched.snakemake(*targets, "--dry-run", scale="photos", roles=roles)
-    assert "pack_images" in planned
-    assert "flickr8k_pictures" in planned
-    assert "daquar_pictures" in planned
-    missing = snakemake(tmp_path / "no mirror", "--dry-run", succeeds=False)
+    archives = {"fetch_files": 4, "list_image_urls": 3, "pack_images": 3}
+    assert untouched.planned(*targets, **config) == archives
+    missing = untouched.snakemake(*targets, "--dry-run", succeeds=False, **config, mirror=tmp_path / "no mirror")
     assert "there is no such folder; it holds one sub-folder a host" in missing
 
 
