@@ -1,6 +1,5 @@
 # Helpers that the rules share; no rules here. Nothing here reads data: every SLURM job parses this again.
 import json
-import os
 import re
 import shlex
 import sys
@@ -22,7 +21,7 @@ from workflow_scripts.evaluations import (
     split_name,
 )
 from workflow_scripts.identity import run_id
-from workflow_scripts.job_environment import prepare_job_environment
+from workflow_scripts.job_environment import name_mirror, prepare_job_environment
 from workflow_scripts.sources.registry import is_on_mirror, load_registry
 
 try:
@@ -250,8 +249,8 @@ if SCALE.world:
     # The world's files have checksums of their own.
     CHECKSUMS = ["--checksums", at(CHAIN.world, "checksums.json")]
 elif MIRROR:
-    # Its place goes through the environment, which Snakemake does not compare: another mirror downloads nothing again.
-    os.environ["MIRROR_FOLDER"] = str(MIRROR)
+    # Not by a parameter: another mirror shall download nothing again.
+    name_mirror(MIRROR)
     WEB = "python -m workflow_scripts.sources.serve_mirror --"
     WEB_READY = []
     CHECKSUMS = []

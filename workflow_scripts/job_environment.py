@@ -29,6 +29,11 @@ def prepare_job_environment(project: Path) -> None:
         _ask_for_the_end_of_the_job()
 
 
+def name_mirror(folder: Path) -> None:
+    """Tell jobs where the mirror of the web lies, in a way that Snakemake does not compare."""
+    os.environ["MIRROR_FOLDER"] = str(folder)
+
+
 def _ask_for_the_end_of_the_job() -> None:
     """Set SLURM_JOB_END_TIME, in seconds since 1970, which SLURM itself sets from 23.02 on only."""
     command = ["squeue", "--noheader", "--jobs", os.environ["SLURM_JOB_ID"], "--format", "%e"]
