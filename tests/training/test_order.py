@@ -61,12 +61,21 @@ def test_samples_of_an_image_come_together_and_in_another_company_in_every_epoch
 def test_no_more_samples_of_an_image_come_together_than_asked_for():
     images = np.repeat([3, 1, 2], [7, 2, 1])
     arranged = images[np.random.default_rng(0).permutation(10)]
-    together = arranged[beside_their_image(arranged, 3)]
+    together = arranged[beside_their_image(arranged, 3, np.random.default_rng(1))]
     assert sorted(together) == sorted(images)
     runs = np.split(together, np.flatnonzero(np.diff(together)) + 1)
     assert all(len(run) <= 3 for run in runs if run[0] != 3)
     assert {len(run) % 3 for run in runs if run[0] == 1} == {2}
     assert sum(len(run) for run in runs if run[0] == 3) == 7
+
+
+def test_images_with_many_samples_do_not_come_earlier():
+    images = np.concatenate([np.repeat(np.arange(100), 8), np.arange(100, 900)])
+    whole = BatchOrder(np.ones(1600), 16, 0, 4, images, together=8)
+    steps = [
+        np.mean([(images[whole.batch(step)] < 100).mean() for step in half]) for half in (range(50), range(50, 100))
+    ]
+    assert steps[0] == pytest.approx(0.5, abs=0.15)
 
 
 def test_fewer_samples_than_a_batch_are_an_error():

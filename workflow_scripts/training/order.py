@@ -8,14 +8,15 @@ def order(count: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
-def beside_their_image(images: np.ndarray, together: int) -> np.ndarray:
-    """Return the order [N] in which up to `together` samples of an image follow the first of them."""
+def beside_their_image(images: np.ndarray, together: int, rng: np.random.Generator) -> np.ndarray:
+    """Return an order [N] in which the samples of an image come in groups of up to `together`, and groups at random."""
     by_image = np.argsort(images, kind="stable")
     begins = np.concatenate([[True], np.diff(images[by_image]) != 0])
     place = np.arange(len(images))
     rank = place - np.maximum.accumulate(np.where(begins, place, 0))
-    heads = np.maximum.accumulate(np.where(rank % together == 0, place, 0))
-    return by_image[np.argsort(by_image[heads], kind="stable")]
+    groups = np.cumsum(rank % together == 0) - 1
+    # Not in the place of their first sample: then images with many samples would all come early.
+    return by_image[np.argsort(rng.permutation(groups[-1] + 1)[groups], kind="stable")]
 
 
 class BatchOrder:
@@ -30,8 +31,8 @@ class BatchOrder:
         batch_size: samples in a batch, over all processes.
         seed: of permutations and of the order of batches in a window.
         window: batches in a window; 1 groups nothing.
-        images: image of each sample [N]; with them, up to `together` samples of an image follow one another, in the
-            place of the first of them, and nothing is grouped by length.
+        images: image of each sample [N]; with them, up to `together` samples of an image follow one another, and
+            nothing is grouped by length.
         together: how many.
     """
 
@@ -68,7 +69,8 @@ class BatchOrder:
         if self._permutation is None or self._permutation[0] != epoch:
             permutation = order(len(self.lengths), self.seed, epoch)
             if self.images is not None:
-                permutation = permutation[beside_their_image(self.images[permutation], self.together)]
+                rng = np.random.default_rng([self.seed, epoch, 0])
+                permutation = permutation[beside_their_image(self.images[permutation], self.together, rng)]
             self._permutation = (epoch, permutation)
         first = window * self.window
         batches = min(self.window, self.steps_per_epoch - first)
