@@ -118,12 +118,25 @@ def test_a_bert_of_another_width_is_refused_by_name(text_encoder):
         start_from_bert(model, load_file(text_encoder / "model.safetensors"))
 
 
-def test_training_lowers_the_loss_and_writes_a_loadable_extractor(data, vision_weights, text_encoder, tmp_path):
-    settings = SETTINGS.model_copy(update={"contrast_epochs": 8, "learning_rate": 3e-3, "text_learning_rate": 3e-3})
+def contrast_losses(folder):
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [row["loss"] for row in rows if row["stage"] == "contrast" and "loss" in row]
+
+
+def test_a_linear_start_knows_at_the_first_step_what_training_finds_later(data, vision_weights, text_encoder, tmp_path):
+    settings = SETTINGS.model_copy(update={"contrast_epochs": 0.1, "first_stage_steps": 0})
     train(data, vision_weights, text_encoder, tmp_path, settings)
-    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    losses = [row["loss"] for row in rows if row["stage"] == "contrast" and "loss" in row]
-    # Four things among 16 pictures: the others of the same thing cannot be told apart, ln(4) is the floor.
+    # Four things among 16 pictures: the others of the same thing cannot be told apart, ln(4) = 1.39 is the floor and
+    # ln(16) = 2.77 guessing.
+    assert contrast_losses(tmp_path)[0] < 2.2
+
+
+def test_training_lowers_the_loss_and_writes_a_loadable_extractor(data, vision_weights, text_encoder, tmp_path):
+    settings = SETTINGS.model_copy(
+        update={"linear_start": None, "contrast_epochs": 8, "learning_rate": 3e-3, "text_learning_rate": 3e-3}
+    )
+    train(data, vision_weights, text_encoder, tmp_path, settings)
+    losses = contrast_losses(tmp_path)
     assert losses[0] > 2.5
     assert losses[-1] < 2.2
     extractor = load_feature_extractor(tmp_path)

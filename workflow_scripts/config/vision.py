@@ -90,15 +90,30 @@ class ClipSettings(Section):
     )
 
 
+class LinearStartSettings(Section):
+    """How a Q-Former starts from the linear solution: mean tokens and texts, each by one linear map, by contrast."""
+
+    epochs: int = Field(20, ge=1, le=1000, description="Passes over the pictures.")
+    batch_size: int = Field(256, ge=2, le=4096, description="Pictures in one step.")
+    learning_rate: float = Field(2e-3, gt=0, le=1, description="Highest learning rate.")
+    weight_decay: float = Field(0.05, ge=0, le=1, description="AdamW's weight decay.")
+    dropout: float = Field(0.6, ge=0, lt=1, description="Dropout of the mean tokens' values.")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="Of the contrastive loss.")
+    fitted_pictures: int = Field(3000, ge=1, description="Pictures on which the queries' projection is fitted.")
+
+
 class QFormerSettings(Section):
     """Geometry and training of a Q-Former in front of which a pretrained vision encoder stands, frozen.
 
-    It starts from a BERT and sees the encoder's tokens of every picture, which are computed once. Two stages: queries
-    and texts by contrast alone, and LAVIS's whole first-stage loss.
+    It starts from a BERT, and then from the linear solution, and sees the encoder's tokens of every picture, which are
+    computed once. Two stages: queries and texts by contrast alone, and LAVIS's whole first-stage loss.
     """
 
     geometry: QformerGeometry = Field(description="Sizes of the model.")
     seed: int = Field(1, ge=0, description="Seed of weights and batches.")
+    linear_start: LinearStartSettings | None = Field(
+        LinearStartSettings(), description="The linear solution to start from; null starts from the BERT alone."
+    )
     batch_size: int = Field(128, ge=2, le=4096, description="Pictures in one step of the contrastive stage.")
     contrast_epochs: float = Field(10, ge=0, le=1000, description="Passes over the pictures by contrast.")
     first_stage_batch_size: int = Field(32, ge=2, le=4096, description="Pictures in one step of the last stage.")

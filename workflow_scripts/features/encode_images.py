@@ -52,7 +52,7 @@ def encode_images(images: Path, weights: Path, output: Path, batch_size: int) ->
         while batch := list(islice(members, batch_size)):
             keys += [key for _, key, _ in batch]
             with torch.inference_mode():
-                parts.append(encoder(torch.stack([pixels for _, _, pixels in batch])).numpy())
+                parts.append(encoder.tokens(torch.stack([pixels for _, _, pixels in batch])).numpy())
         writer.write_shard(index, keys, np.concatenate(parts))
     log.info("%s: tokens of %d pictures", manifest["image_set"], writer.finish()["count"])
 

@@ -33,6 +33,7 @@ class ResumePoint:
                 log.warning("%s is damaged (%s); training starts anew", self._path, str(error).splitlines()[0])
             else:
                 self._state = state if state["definition"] == self._definition else None
+        self.inside_a_stage = self._state is not None
         self.stages_done: set[str] = set(self._state["stages_done"]) if self._state else set()
         self.seconds: float = self._state["seconds"] if self._state else 0.0
 

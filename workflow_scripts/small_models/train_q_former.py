@@ -22,6 +22,7 @@ from workflow_scripts.command_line import run_command
 from workflow_scripts.config.vision import QFormerSettings
 from workflow_scripts.models.blip2 import build_blip2_qformer, start_from_bert
 from workflow_scripts.models.feature_extractor import FeatureExtractor, save_feature_extractor
+from workflow_scripts.small_models.linear_start import start_from_linear
 from workflow_scripts.small_models.publish_model import write_card, write_checksums
 from workflow_scripts.small_models.resume_point import ResumePoint
 from workflow_scripts.small_models.retrieval_check import recall
@@ -58,6 +59,10 @@ class Trainer:
     def run(self) -> dict[str, float]:
         """Train both stages; returns the last validation figures."""
         s = self.settings
+        if s.linear_start and not self.resume.stages_done and not self.resume.inside_a_stage:
+            for row in start_from_linear(self.model, self.corpus, s.linear_start, s.seed):
+                self._log({"stage": "linear_start", **row})
+            self.validate("linear_start")
         steps = round(s.contrast_epochs * (len(self.corpus.train) // min(s.batch_size, len(self.corpus.train))))
         self._stage("contrast", steps, s.batch_size, 1.0, self._contrast_loss)
         share = s.first_stage_learning_rate_share
@@ -120,12 +125,8 @@ class Trainer:
         return self.model
 
     def _augmented(self, keys: Sequence[str]) -> Tensor:
-        """Tokens of training pictures, half of them mirrored, some tokens left out."""
+        """Tokens of training pictures, half of them mirrored, some of their values left out."""
         tokens = mirrored(self.corpus.tokens_of(keys), torch.rand(len(keys)) < 0.5)
-        share = self.settings.token_dropout
-        if share:
-            kept = torch.rand(tokens.shape[1]).argsort()[: max(1, round(tokens.shape[1] * (1 - share)))]
-            tokens = tokens[:, kept]
         return F.dropout(tokens, self.settings.feature_dropout)
 
     def _texts(self, keys: Sequence[str]) -> list[str]:
@@ -134,7 +135,10 @@ class Trainer:
     def _contrast_loss(self, keys: list[str]) -> tuple[Tensor, dict[str, float]]:
         """LAVIS's contrastive loss (max over the queries) with gradients on both sides."""
         model, texts = self.model, self._texts(keys)
-        tokens = self._augmented(keys)
+        tokens = model.visual_encoder(self._augmented(keys))
+        if self.settings.token_dropout:
+            share = 1 - self.settings.token_dropout
+            tokens = tokens[:, torch.rand(tokens.shape[1]).argsort()[: max(1, round(tokens.shape[1] * share))]]
         queries = model.Qformer.bert(
             query_embeds=model.query_tokens.expand(len(keys), -1, -1),
             encoder_hidden_states=model.ln_vision(tokens),
