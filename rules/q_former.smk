@@ -12,6 +12,7 @@ if SCALE.q_former:
             f"{R}/logs/encode_images/{{tokens}}.log",
         benchmark:
             f"{R}/benchmarks/encode_images/{{tokens}}.tsv"
+        priority: 30
         conda:
             "../envs/environment.yaml"
         threads: workflow.cores

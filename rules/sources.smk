@@ -131,6 +131,7 @@ rule fetch_model:
         f"{R}/benchmarks/fetch_model/{{model}}.tsv"
     wildcard_constraints:
         model="|".join(map(re.escape, MODELS)) or "(?!)",
+    priority: 30
     conda:
         "../envs/environment.yaml"
     threads: 1
