@@ -1,0 +1,122 @@
+"""Tokens of a frozen EfficientNet, computed once, and features from them."""
+
+import io
+import json
+import tarfile
+
+import numpy as np
+import pytest
+import torch
+from efficientnet_lite_pytorch import EfficientNet
+
+from workflow_scripts.features.store import FeatureStore
+from workflow_scripts.features.token_store import TokenStores
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("vision") / "efficientnet.pth"
+    torch.save(EfficientNet.from_name("efficientnet-lite0").state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """An image set of three pictures in two shards."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("images")
+    (folder / "shards").mkdir()
+    generator = np.random.default_rng(0)
+    for shard, ids in enumerate((["a", "b"], ["c"])):
+        with tarfile.open(folder / "shards" / f"{shard:05d}.tar", "w") as tar:
+            for position, image_id in enumerate(ids):
+                stream = io.BytesIO()
+                Image.fromarray(generator.integers(0, 256, (60, 90, 3), dtype=np.uint8)).save(stream, "JPEG")
+                key = f"{shard:05d}{position:04d}"
+                for ending, content in (("jpg", stream.getvalue()), ("json", json.dumps({"id": image_id}).encode())):
+                    entry = tarfile.TarInfo(f"{key}.{ending}")
+                    entry.size = len(content)
+                    tar.addfile(entry, io.BytesIO(content))
+    (folder / "manifest.json").write_text(json.dumps({"image_set": "set", "count": 3, "shards": ["00000", "00001"]}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def feature_extractor(tmp_path_factory, weights):
+    from workflow_scripts.config.vision import QformerGeometry
+    from workflow_scripts.models.blip2 import SPECIAL_TOKENS, build_blip2_qformer
+    from workflow_scripts.models.feature_extractor import save_feature_extractor
+
+    geometry = QformerGeometry(
+        vit_model="efficientnet_lite0", image_size=224, qformer_width=32, qformer_layers=2, qformer_heads=2,
+        qformer_intermediate=32, qformer_dropout=0.0, cross_attention_freq=1, embed_dim=16, max_text_length=8,
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("feature_extractor")
+    vocabulary = [*SPECIAL_TOKENS, "a", "kite"]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
+    torch.manual_seed(0)
+    save_feature_extractor(build_blip2_qformer(geometry, folder / "vocab.txt"), folder, vocabulary, weights)
+    return folder
+
+
+def encode(images, weights, output):
+    from workflow_scripts.features.encode_images import main
+
+    main(["--images", str(images), "--weights", str(weights), "--output", str(output), "--batch-size", "2"])
+    return TokenStores.open(output)
+
+
+def extract(feature_extractor, output, *source):
+    from workflow_scripts.features.extract_features import main
+
+    main([*map(str, source), "--feature-extractor", str(feature_extractor), "--output", str(output)])
+    return FeatureStore.open(output)
+
+
+def test_features_from_tokens_are_those_from_pictures(images, weights, feature_extractor, tmp_path):
+    tokens = encode(images, weights, tmp_path / "tokens")
+    assert tokens.keys == ["set/a", "set/b", "set/c"]
+    assert tokens.at(np.array([0])).shape == (1, 49, 1280)
+    from_tokens = extract(feature_extractor, tmp_path / "one", "--tokens", tmp_path / "tokens")
+    from_pictures = extract(feature_extractor, tmp_path / "two", "--images", images)
+    for keys in (["set/a"], ["set/c", "set/b"]):
+        np.testing.assert_allclose(
+            from_tokens.query_output(keys), from_pictures.query_output(keys), atol=0.02, rtol=0.02
+        )
+
+
+def test_an_interrupted_encoding_reads_only_the_shards_that_are_missing(images, weights, tmp_path):
+    whole = encode(images, weights, tmp_path).at(np.arange(3))
+    (tmp_path / "manifest.json").unlink()
+    (tmp_path / "shard-00001.json").unlink()
+    kept = (tmp_path / "tokens-00000.npy").stat().st_mtime_ns
+    again = encode(images, weights, tmp_path).at(np.arange(3))
+    assert (tmp_path / "tokens-00000.npy").stat().st_mtime_ns == kept
+    np.testing.assert_array_equal(whole, again)
+
+
+def test_tokens_of_another_encoder_are_refused(images, weights, feature_extractor, tmp_path):
+    other = tmp_path / "other.pth"
+    torch.save(EfficientNet.from_name("efficientnet-lite0").state_dict(), other)
+    encode(images, other, tmp_path / "tokens")
+    with pytest.raises(ValueError, match="another vision encoder"):
+        extract(feature_extractor, tmp_path / "features", "--tokens", tmp_path / "tokens")
+
+
+def test_a_file_that_holds_no_encoder_is_named(images, tmp_path):
+    broken = tmp_path / "broken.pth"
+    broken.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"broken\.pth"):
+        encode(images, broken, tmp_path / "tokens")
+
+
+def test_places_have_one_length_and_differ():
+    from workflow_scripts.models.efficientnet import PLACE_WIDTH, with_places
+
+    places = with_places(torch.zeros(2, 49, 4))[..., -PLACE_WIDTH:]
+    torch.testing.assert_close(places.norm(dim=-1), places[0, 0].norm().expand(2, 49))
+    assert torch.cdist(places[0], places[0]).add(torch.eye(49) * 9).min() > 1
