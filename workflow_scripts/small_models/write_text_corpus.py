@@ -3,9 +3,9 @@
 A line of text.jsonl is {"context", "prompt", "answer", "task"}: the context stands where the image tokens will stand.
 No picture is involved: the words of some captions of a photograph stand for it, and what is asked for is another
 caption, a description in one of the mix's wordings, or whether a caption is true of it. Questions of a mix (task vqa)
-are asked behind words of the answers to other questions about the same photograph, and mostly of their own. Where the
-answers were dealt out anew among questions of a kind, only the context tells: so that it is read, and the questions
-are not learnt by heart. A share of the pictures, by a hash of their keys, is held out in validation.jsonl.
+are asked behind words of the answers to other questions about the same photograph, every other time of their own, and
+sometimes behind nothing, which teaches what is usual. A share of the pictures, by a hash of their keys, is held out in
+validation.jsonl.
 """
 
 import argparse
@@ -35,10 +35,9 @@ FUNCTION_WORDS = frozenset(
 """,
     )
 )
-PLAIN_SHARE = 0.05
-DEALT_ANEW_SHARE = 0.4
-OWN_ANSWER_SHARE = 0.8
-QUESTION_WORDS_SHARE = 0.3
+# How many views are asked without a context.
+PLAIN_SHARE = {"caption": 0.05, "vqa": 0.3}
+OWN_ANSWER_SHARE = 0.5
 STRANGE_WORDS = 4
 TURNS = 12
 
@@ -90,21 +89,13 @@ def caption_turns(
 
 
 def question_turns(
-    questions: Sequence[tuple[str, str]], answers: Mapping[str, Sequence[str]], rng: random.Random
+    questions: Sequence[tuple[str, str]], strange: Callable[[], str], rng: random.Random
 ) -> tuple[str, list[Line]]:
-    """A context from the answers to questions about a picture, and the questions; `answers` holds all of each kind."""
+    """A context from the answers to questions about a picture and a few strange ones, and the questions."""
     questions = rng.sample(questions, min(len(questions), TURNS))
-    if rng.random() < DEALT_ANEW_SHARE:
-        questions = [(query, rng.choice(answers[question_kind(query)])) for query, _ in questions]
-    phrases = []
-    for query, answer in questions:
-        if rng.random() < OWN_ANSWER_SHARE:
-            phrases += answer.split(", ")
-        if rng.random() < QUESTION_WORDS_SHARE:
-            phrases += phrases_of(query, rng)
-    kinds = sorted(answers)
-    for _ in range(rng.randint(0, STRANGE_WORDS)):
-        phrases += rng.choice(answers[rng.choice(kinds)]).split(", ")
+    told = [answer for _, answer in questions if rng.random() < OWN_ANSWER_SHARE]
+    told += [strange() for _ in range(rng.randint(0, STRANGE_WORDS))]
+    phrases = [phrase for answer in told for phrase in answer.split(", ")]
     turns = [{"prompt": query, "answer": answer, "task": "vqa"} for query, answer in questions]
     return as_context(phrases or [questions[0][1]], rng), turns
 
@@ -116,6 +107,7 @@ def corpus_lines(
     rng = random.Random(f"text corpus {seed}")
     wordings = Wordings(rows)
     questions: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    # By kind, so that rare kinds of answers come as often as frequent ones.
     answers: dict[str, dict[str, list[str]]] = {split: defaultdict(list) for split in SPLIT_FILES}
     for row in rows:
         if row["task"] == "vqa":
@@ -126,24 +118,31 @@ def corpus_lines(
     for split in SPLIT_FILES:
         views_of_split: list[tuple[str, list[Line]]] = []
 
-        def strange(others: Sequence[str] = images[split]) -> str:
+        def strange_caption(others: Sequence[str] = images[split]) -> str:
             return rng.choice(captions[rng.choice(others)])
+
+        def strange_answer(of_kind: Mapping[str, list[str]] = answers[split]) -> str:
+            return rng.choice(of_kind[rng.choice(sorted(of_kind))])
 
         for image in images[split]:
             for _ in range(views if split == "train" else 1):
-                views_of_split.append(caption_turns(captions[image], strange, wordings, rng))
+                views_of_split.append(caption_turns(captions[image], strange_caption, wordings, rng))
         for image, asked in questions.items():
             if split_of(image) == split:
                 for _ in range(question_views if split == "train" else 1):
-                    views_of_split.append(question_turns(asked, answers[split], rng))
+                    views_of_split.append(question_turns(asked, strange_answer, rng))
         rng.shuffle(views_of_split)
         lines[split] = [
             {"context": context, **turn}
             for context, turns in views_of_split
-            for context in ["" if split == "train" and rng.random() < PLAIN_SHARE else context]
+            for context in ["" if split == "train" and rng.random() < _plain_share(turns) else context]
             for turn in turns
         ]
     return lines
+
+
+def _plain_share(turns: Sequence[Line]) -> float:
+    return PLAIN_SHARE.get(turns[0]["task"], 0.0)
 
 
 def read_mix(path: Path) -> list[dict[str, str]]:
@@ -156,7 +155,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--pairs", type=Path, required=True, help="samples.parquet of the filtered pairs")
     parser.add_argument("--mix", type=Path, help="samples.parquet of a mix with questions, descriptions and truth")
     parser.add_argument("--views", type=int, default=1, help="contexts for each picture with captions")
-    parser.add_argument("--question-views", type=int, default=4, help="contexts for each picture with questions")
+    parser.add_argument("--question-views", type=int, default=5, help="contexts for each picture with questions")
     parser.add_argument("--seed", type=int, default=0, help="seed of all that is drawn")
     parser.add_argument("--output", type=Path, required=True, help="folder of the corpus")
     arguments = parser.parse_args(argv)
