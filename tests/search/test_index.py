@@ -3,7 +3,8 @@ import os
 import numpy as np
 import pytest
 
-from workflow_scripts.search.index import Index, extractor_sha256, newest_index
+from workflow_scripts.features.extractor_checksum import extractor_sha256
+from workflow_scripts.search.index import Index, newest_index
 
 
 def unit(values):

@@ -1,7 +1,6 @@
 """Run the feature extractor over an image set once and keep what it gives."""
 
 import argparse
-import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
@@ -14,6 +13,7 @@ import torch
 
 from workflow_scripts.command_line import progress, read_json, run_command
 from workflow_scripts.data.shards import iterate_shard, list_shards
+from workflow_scripts.features.extractor_checksum import extractor_sha256
 from workflow_scripts.features.store import FeatureWriter
 from workflow_scripts.features.token_store import TokenStores
 from workflow_scripts.identity import sha256_of_file
@@ -38,7 +38,7 @@ def extract_features(
     definition = {
         "image_set": source.manifest["image_set"],
         "images_sha256": source.images_sha256,
-        "extractor_sha256": _checksum(feature_extractor),
+        "extractor_sha256": extractor_sha256(feature_extractor),
         "transform": source.transform,
     }
     writer = FeatureWriter(output, definition)
@@ -98,12 +98,6 @@ class _Tokens:
         """Yield (shard, key, tokens)."""
         for row in range(self._starts[index], self._starts[index + 1]):
             yield index, self._store.keys[row], torch.from_numpy(self._store.at(np.array([row]))[0])
-
-
-def _checksum(feature_extractor: Path) -> str:
-    """Return the sha256 of a checkpoint, or of those of its two files where the vision encoder has its own."""
-    digests = [sha256_of_file(path) for path in sorted(feature_extractor.glob("*.pth"))]
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def main(argv: Sequence[str] | None = None) -> None:

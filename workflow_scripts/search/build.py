@@ -13,7 +13,8 @@ import numpy as np
 
 from workflow_scripts.command_line import progress, read_json, run_command, write_atomically, write_json
 from workflow_scripts.config.search import IndexSettings
-from workflow_scripts.search.index import Index, extractor_sha256
+from workflow_scripts.features.extractor_checksum import extractor_sha256
+from workflow_scripts.search.index import Index
 from workflow_scripts.search.pictures import list_pictures, open_picture, thumbnail
 
 if TYPE_CHECKING:

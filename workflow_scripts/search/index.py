@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workflow_scripts.command_line import read_json
-from workflow_scripts.identity import sha256_of_file
 
 if TYPE_CHECKING:
     import torch
@@ -121,19 +120,6 @@ def embed_texts(extractor: "FeatureExtractor", texts: Sequence[str], batch_size:
             for start in range(0, len(texts), batch_size)
         ]
     return torch.cat(blocks).numpy()
-
-
-def extractor_sha256(folder: Path) -> str:
-    """Checksum of an extractor's checkpoint, from its SHA256SUMS where it has one (a full one has gigabytes)."""
-    checkpoint, sums = Path(folder) / CHECKPOINT, Path(folder) / "SHA256SUMS"
-    if not checkpoint.exists():
-        raise ValueError(f"{folder} holds no {CHECKPOINT}; give the folder of a feature extractor.")
-    if sums.exists():
-        for line in sums.read_text().splitlines():
-            digest, _, name = line.partition(" ")
-            if name.strip(" *").removeprefix("./") == CHECKPOINT:
-                return digest
-    return sha256_of_file(checkpoint)
 
 
 def newest_index(results: Path) -> Path:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workflow_scripts.command_line import run_command, write_atomically
-from workflow_scripts.search.index import Index, embed_texts, extractor_sha256, newest_index
+from workflow_scripts.features.extractor_checksum import extractor_sha256
+from workflow_scripts.search.index import Index, embed_texts, newest_index
 from workflow_scripts.search.render import sheet_html, sheet_png
 
 if TYPE_CHECKING:
