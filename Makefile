@@ -40,6 +40,8 @@ test-fast: env ## the tests of a few seconds
 	python -m pytest -m "not slow and not slurm and not browser"
 
 test-browser: env ## the tests of the demo in Chromium, which has to be installed
+	@command -v chromium > /dev/null || command -v chromium-browser > /dev/null || command -v google-chrome > /dev/null || { \
+	  echo "error: there is no Chromium to run the tests in; install it (Debian: apt-get install chromium)"; exit 1; }
 	python -m pytest -m browser
 
 slurm-test: env ## the tests on a SLURM cluster on this host alone; root gets Debian's packages installed where they are missing
@@ -50,7 +52,7 @@ slurm-test: env ## the tests on a SLURM cluster on this host alone; root gets De
 	  else \
 	    echo "SLURM is missing and only root can install it (Debian: $(SLURM_PACKAGES)): its tests will be skipped."; \
 	  fi; }
-	python -m pytest -m slurm tests/slurm
+	python -m pytest -m slurm -rs tests/slurm
 
 lint: env ## ruff, snakefmt and snakemake's own linter
 	ruff check .

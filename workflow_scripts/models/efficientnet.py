@@ -14,8 +14,8 @@ from torch import Tensor, nn
 NAME = "efficientnet_lite0"
 WIDTH = 1280
 PLACE_WIDTH = 32
-# All places have the same length, several times that of a token: so LAVIS's layer norm, which comes next, leaves
-# strong tokens strong, where it would make the ones of an empty wall as long as those of a dog.
+# All places have the same length, 40, where tokens have 7 to 59: so LAVIS's layer norm, which comes next, leaves strong
+# tokens stronger than weak ones, and does not make all of them alike.
 _PLACE_AMPLITUDE = 10.0
 # LAVIS normalises pixels as CLIP does; the lite models were trained on (pixel - 127) / 128 of 0 to 255.
 _GIVEN_MEAN = (0.48145466, 0.4578275, 0.40821073)

@@ -24,7 +24,7 @@ from workflow_scripts.small_models.token_data import TokenCorpus
 log = logging.getLogger(__name__)
 _PART = 200
 _RIDGE = 0.01
-_VALUE_LENGTH = 20.0  # of what the last cross-attention adds; a query is about as long before it
+_VALUE_LENGTH = 20.0  # of what the last cross-attention adds; a query has about 13 before it, MiniLM's layer norm
 _LOOK = 0.1  # how much a query's attention in the last cross-attention differs from an even one, at the start
 _PLACE_GAIN = 0.25  # standard deviation of the weights by which other keys see the place of a token
 
