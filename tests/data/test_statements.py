@@ -3,7 +3,8 @@ from collections import Counter
 
 import pytest
 
-from workflow_scripts.data.statements import Caption, make_statements
+from workflow_scripts.data.captions import Caption
+from workflow_scripts.data.statements import make_statements
 
 CAPTIONS = [Caption(f"{n}#{k}", str(n), f"caption {k} of {n}") for n in range(20) for k in range(5)]
 

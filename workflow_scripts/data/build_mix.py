@@ -10,10 +10,11 @@ from pathlib import Path
 from workflow_scripts.command_line import run_command
 from workflow_scripts.config.data import MixSettings
 from workflow_scripts.data.boxes import format_box
+from workflow_scripts.data.captions import Caption
 from workflow_scripts.data.readers import daquar, flickr8k, minigpt4, okvqa, refcoco, visual_genome
 from workflow_scripts.data.shards import ImageSet
 from workflow_scripts.data.splits import Splits
-from workflow_scripts.data.statements import Caption, make_statements
+from workflow_scripts.data.statements import make_statements
 from workflow_scripts.data.tables import SAMPLE_SCHEMA, sorted_counts, write_table
 from workflow_scripts.data.templates import (
     CAPTION_TEMPLATES,

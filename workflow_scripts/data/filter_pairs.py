@@ -8,31 +8,13 @@ from pathlib import Path
 
 from workflow_scripts.command_line import progress, run_command
 from workflow_scripts.config.data import FilterSettings
-from workflow_scripts.data.readers import coco, conceptual_captions, flickr8k
-from workflow_scripts.data.readers.common import find_file
+from workflow_scripts.data.captions import Caption, read_captions
 from workflow_scripts.data.shards import ImageSet
 from workflow_scripts.data.tables import PAIR_SCHEMA, sorted_counts, write_table
 from workflow_scripts.data.text import collapse_whitespace, count_tokens, normalise_caption
-from workflow_scripts.sources.registry import TABLE, ImageList, load_registry
+from workflow_scripts.sources.registry import TABLE, load_registry
 
 logger = logging.getLogger("filter_pairs")
-
-Caption = tuple[str, str, str]
-"""Caption id, image id, text."""
-
-
-def read_captions(entry: ImageList, folder: Path) -> tuple[list[Caption], Counter[str]]:
-    """Read the captions of a data set in whatever format it has."""
-    if entry.reader == "coco":
-        content = coco.read_captions(find_file(folder, entry.file))
-        return [(item.id, item.image_id, item.text) for item in content.captions], content.removed
-    if entry.reader == "conceptual_captions":
-        pairs, removed = conceptual_captions.read_captions(find_file(folder, entry.file))
-        return [(item.id, item.id, item.text) for item in pairs], removed
-    if entry.reader == "flickr8k":
-        captions, removed = flickr8k.read_captions(folder)
-        return [(item.id, item.image_id, item.text) for item in captions], removed
-    raise ValueError(f"The data set {entry.data_set} has no captions to pretrain on.")
 
 
 def filter_captions(
@@ -43,12 +25,17 @@ def filter_captions(
     Captions are those of pictures that were asked for, fetched or not.
     """
     seen: set[tuple[str, str]] = set()
-    for caption_id, image_id, raw in progress(captions, len(captions), f"captions of {image_set.name}"):
+    for caption in progress(captions, len(captions), f"captions of {image_set.name}"):
+        image_id = caption.image_id
         image = image_set.images.get(image_id)
         if image is None:
             removed["picture could not be fetched"] += 1
             continue
-        text = normalise_caption(raw) if settings.lower_case_without_punctuation else collapse_whitespace(raw)
+        text = (
+            normalise_caption(caption.text)
+            if settings.lower_case_without_punctuation
+            else collapse_whitespace(caption.text)
+        )
         tokens = count_tokens(text)
         if not tokens:
             removed["caption is empty"] += 1
@@ -65,7 +52,7 @@ def filter_captions(
                 "query": "",
                 "answer": text,
                 "task": "caption",
-                "source_id": caption_id,
+                "source_id": caption.id,
                 "shard": image["shard"],
             }
 
@@ -96,7 +83,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if image_set.name != name:
             raise ValueError(f"{images} holds the image set {image_set.name}, but {name} was asked for.")
         removed.update(not_read)
-        wanted = [caption for caption in captions if caption[1] in image_set.images or caption[1] in image_set.failed]
+        known = image_set.images.keys() | image_set.failed.keys()
+        wanted = [caption for caption in captions if caption.image_id in known]
         before = len(rows)
         rows.extend(filter_captions(wanted, image_set, settings, removed))
         sources[name] = {

@@ -1,27 +1,14 @@
 """Questions about pictures with captions (search, describe, is it true?) and about photographs of rooms."""
 
-from collections import Counter
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from workflow_scripts.data.captions import read_captions
 from workflow_scripts.data.question_table import QuestionTable, Row
-from workflow_scripts.data.readers import coco, daquar, flickr8k
-from workflow_scripts.data.readers.coco import CocoCaption
-from workflow_scripts.data.readers.common import find_file
-from workflow_scripts.data.readers.flickr8k import FlickrCaption
-from workflow_scripts.data.statements import Caption, make_statements
+from workflow_scripts.data.readers import daquar
+from workflow_scripts.data.statements import make_statements
 from workflow_scripts.data.text import normalise_caption, normalise_query, room_question_kind
 from workflow_scripts.sources.registry import ImageList
-
-
-def read_captions(entry: ImageList, folder: Path) -> tuple[Sequence[CocoCaption | FlickrCaption], Counter[str]]:
-    """Read the captions of a data set in whatever format it has."""
-    if entry.reader == "coco":
-        content = coco.read_captions(find_file(folder, entry.file or ""))
-        return content.captions, content.removed
-    if entry.reader == "flickr8k":
-        return flickr8k.read_captions(folder)
-    raise ValueError(f"The data set {entry.data_set} has no captions to search with.")
 
 
 def about_captions(table: QuestionTable, entry: ImageList, folder: Path) -> list[Row]:
@@ -37,7 +24,7 @@ def about_captions(table: QuestionTable, entry: ImageList, folder: Path) -> list
         if item.image_id in rows:
             rows[item.image_id]["answers"].append(text)
             continue
-        row = table.row(item.id, item.image_id, "", text, "caption", group=getattr(item, "group", None))
+        row = table.row(item.id, item.image_id, "", text, "caption", group=item.group)
         if row:
             rows[item.image_id] = row
     return table.sample(list(rows.values()), table.settings.questions)
@@ -47,7 +34,7 @@ def about_truth(table: QuestionTable, entry: ImageList, folder: Path) -> list[Ro
     """Is this caption true of the picture? Each of the drawn captions is asked of its own picture and of another."""
     captions, removed = read_captions(entry, folder)
     table.removed.update(removed)
-    there = [Caption(item.id, item.image_id, normalise_caption(item.text)) for item in captions]
+    there = [replace(caption, text=normalise_caption(caption.text)) for caption in captions]
     there = [caption for caption in there if caption.image_id in table.image_set.images and caption.text]
     count = table.settings.questions
     if count is not None:

@@ -4,16 +4,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from workflow_scripts.data.captions import Caption
 from workflow_scripts.data.templates import IS_TRUE_TEMPLATE
-
-
-@dataclass(frozen=True)
-class Caption:
-    """A caption of a picture, cleaned."""
-
-    id: str
-    image_id: str
-    text: str
 
 
 @dataclass(frozen=True)
