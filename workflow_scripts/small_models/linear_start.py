@@ -19,6 +19,7 @@ from transformers import BatchEncoding
 from workflow_scripts.config.vision import LinearStartSettings
 from workflow_scripts.models.blip2 import OfflineBlip2Qformer
 from workflow_scripts.models.efficientnet import PLACE_WIDTH
+from workflow_scripts.small_models.contrast import contrastive_loss, warm_cosine
 from workflow_scripts.small_models.token_data import TokenCorpus
 
 log = logging.getLogger(__name__)
@@ -86,9 +87,8 @@ def _solve(
         order = torch.randperm(len(means), generator=generator)
         for chosen in order.split(size)[: len(means) // size]:
             step += 1
-            rate = min(1.0, step / 30) * max(0.02, 0.5 * (1 + math.cos(math.pi * step / steps)))
             for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * rate
+                group["lr"] = settings.learning_rate * warm_cosine(step, steps)
             kept = torch.rand(len(chosen), means.shape[1], generator=generator) >= settings.dropout
             images = F.normalize(images_to(means[chosen] * kept / (1 - settings.dropout)), dim=-1)
             drawn = torch.rand(len(chosen), generator=generator).tolist()
@@ -96,10 +96,7 @@ def _solve(
                 owners[index][int(at * len(owners[index]))] for index, at in zip(chosen.tolist(), drawn, strict=True)
             ]
             similarity = images @ F.normalize(texts_to(texts[rows]), dim=-1).t() * scale.exp()
-            target = torch.arange(len(chosen))
-            smoothing = settings.label_smoothing
-            loss = F.cross_entropy(similarity, target, label_smoothing=smoothing) / 2
-            loss = loss + F.cross_entropy(similarity.t(), target, label_smoothing=smoothing) / 2
+            loss = contrastive_loss(similarity, settings.label_smoothing)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

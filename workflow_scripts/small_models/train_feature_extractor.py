@@ -21,6 +21,7 @@ from workflow_scripts.command_line import run_command, write_atomically
 from workflow_scripts.config.vision import FeatureExtractorSettings
 from workflow_scripts.models.blip2 import SPECIAL_TOKENS, OfflineBlip2Qformer, build_blip2_qformer
 from workflow_scripts.models.feature_extractor import FeatureExtractor, save_feature_extractor
+from workflow_scripts.small_models.contrast import contrastive_loss
 from workflow_scripts.small_models.phrase_alignment import PhraseAlignment
 from workflow_scripts.small_models.publish_model import write_card, write_checksums
 from workflow_scripts.small_models.retrieval_check import recall
@@ -154,8 +155,7 @@ class Trainer:
         similarity = torch.einsum("bqp,np->bnq", image, text).amax(-1) / model.temp
         equal = torch.tensor([[a == b for b in texts] for a in texts]) & ~torch.eye(len(texts), dtype=torch.bool)
         similarity = similarity.masked_fill(equal, -1e4)
-        target = torch.arange(len(texts))
-        return (F.cross_entropy(similarity, target) + F.cross_entropy(similarity.t(), target)) / 2
+        return contrastive_loss(similarity)
 
     def _first_stage_loss(self, indices: list[int]) -> tuple[Tensor, dict[str, float]]:
         """LAVIS's `forward`, its three losses weighted, and the phrases' loss on the same query output."""

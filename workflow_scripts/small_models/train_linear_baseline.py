@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from workflow_scripts.command_line import run_command, write_atomically
 from workflow_scripts.config.vision import LinearBaselineSettings
 from workflow_scripts.models.linear_baseline import LinearBaseline, scaled, words_of
+from workflow_scripts.small_models.contrast import contrastive_loss, warm_cosine
 from workflow_scripts.small_models.publish_model import write_card, write_checksums
 from workflow_scripts.small_models.retrieval_check import recall
 from workflow_scripts.small_models.token_data import TokenCorpus
@@ -51,16 +52,14 @@ def train_linear_baseline(
     source = corpus.batches(size, f"{settings.seed} linear baseline")
     lines = []
     for step in range(1, steps + 1):
-        rate = min(1.0, step / 30) * max(0.02, 0.5 * (1 + math.cos(math.pi * step / steps)))
         for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * rate
+            group["lr"] = settings.learning_rate * warm_cosine(step, steps)
         keys = next(source)
         images = model.image_map(F.dropout(_inputs(means, keys), settings.dropout))
         chosen = [[index for index in rng.choice(ids[key]) if rng.random() >= settings.word_dropout] for key in keys]
         texts = model.embed_words(chosen)
         similarity = F.normalize(images, dim=-1) @ texts.t() * scale.exp()
-        target = torch.arange(len(keys))
-        loss = (F.cross_entropy(similarity, target) + F.cross_entropy(similarity.t(), target)) / 2
+        loss = contrastive_loss(similarity)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -22,6 +22,7 @@ from workflow_scripts.command_line import run_command
 from workflow_scripts.config.vision import QFormerSettings
 from workflow_scripts.models.blip2 import build_blip2_qformer, start_from_bert
 from workflow_scripts.models.feature_extractor import FeatureExtractor, save_feature_extractor
+from workflow_scripts.small_models.contrast import contrastive_loss
 from workflow_scripts.small_models.linear_start import start_from_linear
 from workflow_scripts.small_models.publish_model import write_card, write_checksums
 from workflow_scripts.small_models.resume_point import ResumePoint
@@ -151,11 +152,8 @@ class Trainer:
         text = F.normalize(model.text_proj(model.forward_text(encoded)), dim=-1)
         image = F.normalize(model.vision_proj(queries), dim=-1)
         similarity = torch.einsum("bqp,np->bnq", image, text).amax(-1) / model.temp
-        target = torch.arange(len(keys))
-        smoothing = self.settings.label_smoothing
-        to_text = F.cross_entropy(similarity, target, label_smoothing=smoothing)
-        to_image = F.cross_entropy(similarity.t(), target, label_smoothing=smoothing)
-        return (to_text + to_image) / 2, {"temperature": model.temp.item()}
+        loss = contrastive_loss(similarity, self.settings.label_smoothing)
+        return loss, {"temperature": model.temp.item()}
 
     def _first_stage_loss(self, keys: list[str]) -> tuple[Tensor, dict[str, float]]:
         """LAVIS's `forward` with its three losses."""
