@@ -1,35 +1,5 @@
 # The frozen models of a scale, trained here into the real models' own formats. The longest training goes first.
 
-if SCALE.feature_extractor and not SCALE.world:
-
-    rule write_vision_corpus:
-        input:
-            pairs=at(CHAIN.pairs, "samples.parquet"),
-            images=[at(CHAIN.images(name), "manifest.json") for name in SCALE.roles.pretraining],
-        output:
-            at(CHAIN.corpus("vision"), "manifest.json"),
-        log:
-            f"{R}/logs/write_vision_corpus.log",
-        benchmark:
-            f"{R}/benchmarks/write_vision_corpus.tsv"
-        conda:
-            "../envs/environment.yaml"
-        threads: 1
-        resources:
-            mem_mb=2000,
-            runtime=60,
-            gpu=0,
-        params:
-            folder=lambda wildcards, output: folder(output[0]),
-            images=lambda wildcards, input: folders(input.images),
-            image_size=SCALE.extractor_image_size,
-            code=code_digest("workflow_scripts.small_models.write_vision_corpus"),
-        shell:
-            "python -m workflow_scripts.small_models.write_vision_corpus --pairs {input.pairs:q}"
-            " --images {params.images:q} --image-size {params.image_size}"
-            " --output {params.folder:q} 2>&1 | tee {log:q}"
-
-
 if not SCALE.world:
 
     rule write_text_corpus:

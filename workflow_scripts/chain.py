@@ -139,13 +139,10 @@ class Chain:
 
     def corpus(self, kind: str) -> Product:
         """What the small models learn from: kind is "vision" (pictures and captions) or "text"."""
-        definition: dict[str, Any] = {"corpus": kind}
-        if self.world is None and kind == "vision":
-            definition["image_size"] = self.scale.extractor_image_size
         parents = self._source() or {"pairs": self.pairs}
         if self.world is None and kind == "text" and self.scale.mix_photo:
             parents["mix"] = self.mix("photo_mix")
-        return Product("corpora", kind, definition, parents)
+        return Product("corpora", kind, {"corpus": kind}, parents)
 
     def features(self, image_set: str) -> Product:
         source = self.tokens(image_set) if self.scale.q_former else self.images(image_set)

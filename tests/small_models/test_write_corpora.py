@@ -2,27 +2,19 @@
 
 import json
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
-from workflow_scripts.small_models import write_text_corpus, write_vision_corpus
-from workflow_scripts.small_models.vision_data import read_vision_corpus
-from workflow_scripts.sources.pack_images import main as pack_images
+from workflow_scripts.small_models import pair_captions, write_text_corpus
 
 NUMBER = 60
 
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory):
-    """Pictures of one grey each, packed into shards, with two captions a picture."""
+    """Two captions a picture."""
     folder = tmp_path_factory.mktemp("pairs")
-    (folder / "image").mkdir()
-    for number in range(NUMBER):
-        Image.new("RGB", (40, 30), (number * 4,) * 3).save(folder / "image" / f"{number}.jpg")
-    pack_images(["--pictures", str(folder), "--image-set", "greys", "--output", str(folder / "set")])
     rows = [
         (f"greys/{n}", f"{text} {n}") for n in range(NUMBER) for text in ("a grey wall", "nothing but concrete, number")
     ]
@@ -31,23 +23,10 @@ def pairs(tmp_path_factory):
     return folder
 
 
-def test_pictures_and_captions_stay_together(pairs, tmp_path):
-    table = str(pairs / "samples.parquet")
-    arguments = ["--pairs", table, "--images", str(pairs / "set"), "--image-size", "16", "--output", str(tmp_path)]
-    write_vision_corpus.main(arguments)
-    corpus = read_vision_corpus(tmp_path)
-    assert corpus.images.shape == (NUMBER, 16, 16, 3)
-    for picture, record in zip(corpus.images, corpus.records, strict=True):
-        number = int(record["captions"][0].split()[-1])
-        assert abs(float(np.mean(picture)) - number * 4) < 3
-        assert record["captions"] == [f"a grey wall {number}", f"nothing but concrete, number {number}"]
-    assert json.loads((tmp_path / "manifest.json").read_text())["count"] == NUMBER
-
-
 def test_a_share_is_held_out_and_the_language_model_does_not_read_it(pairs, tmp_path):
     write_text_corpus.main(["--pairs", str(pairs / "samples.parquet"), "--output", str(tmp_path)])
     lines = [json.loads(line) for line in (tmp_path / "text.jsonl").read_text().splitlines()]
-    held_out = {n for n in range(NUMBER) if write_vision_corpus.split_of(f"greys/{n}") == "validation"}
+    held_out = {n for n in range(NUMBER) if pair_captions.split_of(f"greys/{n}") == "validation"}
     assert held_out
     assert {int(line["answer"].split()[-1]) for line in lines} == set(range(NUMBER)) - held_out
 
@@ -99,10 +78,7 @@ def test_tasks_of_a_mix_are_asked_in_its_wordings(mixed):
 
 def test_held_out_pictures_of_both_kinds_are_in_the_validation_file_only(mixed):
     held_out = {f"answer {n} {k}" for n in range(40) for k in range(3)} & {
-        f"answer {n} {k}"
-        for n in range(40)
-        for k in range(3)
-        if write_vision_corpus.split_of(f"rooms/{n}") == "validation"
+        f"answer {n} {k}" for n in range(40) for k in range(3) if pair_captions.split_of(f"rooms/{n}") == "validation"
     }
     assert held_out
     trained = " ".join(line["context"] + line["answer"] for line in read_lines(mixed))
@@ -122,15 +98,8 @@ def test_questions_are_asked_behind_other_answers_about_the_picture_and_sometime
     assert len(of_the_room) > 0.7 * len(told)
 
 
-def test_pairs_whose_pictures_are_missing_are_an_error_that_counts_them(pairs, tmp_path):
-    pq.write_table(pa.table({"image": ["greys/1", "greys/999"], "answer": ["a", "b"]}), tmp_path / "samples.parquet")
-    with pytest.raises(ValueError, match=r"1 of the 2 pictures .* are in none of the image sets"):
-        write_vision_corpus.write_vision_corpus(tmp_path / "samples.parquet", [pairs / "set"], 16, tmp_path / "out")
-    assert not (tmp_path / "out" / "manifest.json").exists()
-
-
 def test_an_empty_pairs_table_is_an_error(tmp_path):
     empty = pa.table({"image": pa.array([], pa.string()), "answer": pa.array([], pa.string())})
     pq.write_table(empty, tmp_path / "samples.parquet")
     with pytest.raises(ValueError, match="holds no pairs"):
-        write_vision_corpus.read_captions(tmp_path / "samples.parquet")
+        pair_captions.read_captions(tmp_path / "samples.parquet")

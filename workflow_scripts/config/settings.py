@@ -127,6 +127,8 @@ class Scale(Section):
     def _has_one_feature_extractor(self) -> Self:
         if (self.feature_extractor is None) == (self.q_former is None):
             raise ValueError("a scale needs either feature_extractor or q_former, not both and not neither")
+        if self.world is None and (self.feature_extractor is not None or self.clip is not None):
+            raise ValueError("feature_extractor and clip learn from the pictures of a world, which this scale lacks")
         encoders = (self.pretrained.vision_encoder, self.pretrained.text_encoder)
         if (self.q_former is not None) != all(encoders) or (self.q_former is None and any(encoders)):
             raise ValueError(
@@ -136,13 +138,6 @@ class Scale(Section):
         if self.linear_baseline is not None and self.q_former is None:
             raise ValueError("linear_baseline reads the tokens of pretrained.vision_encoder, which this scale lacks")
         return self
-
-    @property
-    def extractor_image_size(self) -> int:
-        """Side of the pictures that the feature extractor sees."""
-        settings = self.feature_extractor or self.q_former
-        assert settings is not None
-        return settings.geometry.image_size
 
 
 class Experiment(Section):

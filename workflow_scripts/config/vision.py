@@ -136,12 +136,6 @@ class QFormerSettings(Section):
         description="Steps between two states that an interrupted training goes on from.",
         json_schema_extra={"identity": False},
     )
-    validate_every: int = Field(
-        0,
-        ge=0,
-        description="Steps between two validations; 0 validates once a stage.",
-        json_schema_extra={"identity": False},
-    )
 
 
 class LinearBaselineSettings(Section):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from workflow_scripts.features.token_store import TokenStores
-from workflow_scripts.small_models.write_vision_corpus import read_captions
+from workflow_scripts.small_models.pair_captions import read_captions
 
 VALIDATION_SHARE = 0.02
 

@@ -111,8 +111,6 @@ class Trainer:
                 speed = (step - since) / (time.time() - began)
                 row = {"stage": name, "step": step, "of": steps, "loss": total.item(), "steps_per_second": speed}
                 self._log(row | parts)
-                if s.validate_every and step % s.validate_every == 0:
-                    self.validate(name)
                 began, since = time.time(), step
             if step % s.checkpoint_every == 0 or step == steps:
                 if step == steps:

@@ -21,7 +21,7 @@ import pyarrow.parquet
 from workflow_scripts.command_line import run_command, write_atomically, write_json
 from workflow_scripts.data.text import question_kind
 from workflow_scripts.identity import sha256_of_file
-from workflow_scripts.small_models.write_vision_corpus import read_captions, split_of
+from workflow_scripts.small_models.pair_captions import read_captions, split_of
 
 Line = dict[str, str]
 SPLIT_FILES = {"train": "text.jsonl", "validation": "validation.jsonl"}
