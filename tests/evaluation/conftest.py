@@ -34,3 +34,14 @@ def write_questions(tmp_path):
         return tmp_path / name
 
     return write
+
+
+@pytest.fixture
+def plain_break_down():
+    """A break-down as kind -> (value, n), after a look at the interval of each."""
+
+    def plain(breakdown):
+        assert all(one["ci95"][0] <= one["value"] <= one["ci95"][1] for one in breakdown.values())
+        return {kind: (one["value"], one["n"]) for kind, one in breakdown.items()}
+
+    return plain

@@ -42,9 +42,9 @@ def test_figures_of_a_hand_computed_case(score):
     assert scores["empty_predictions"] == 1
 
 
-def test_kinds_are_broken_down(score):
+def test_kinds_are_broken_down(score, plain_break_down):
     scores = score([("cat", "cat"), ("dog", "cat"), ("two", "two")], kinds=["what", "what", "count"])
-    assert scores["breakdown"] == {"count": {"value": 100.0, "n": 1}, "what": {"value": 50.0, "n": 2}}
+    assert plain_break_down(scores["breakdown"]) == {"count": (100.0, 1), "what": (50.0, 2)}
 
 
 def test_the_command_in_the_scores_gives_the_same_scores_again(score, tmp_path):
@@ -104,3 +104,17 @@ def test_shares_of_yes_stand_beside_the_accuracy_of_yes_and_no(score):
     assert scores["yes_and_no"] == {"right_yes": 50.0, "said_yes": 50.0, "said_no": 25.0}
     assert scores["figures"][0]["value"] == 25.0
     assert score([("yes", "yes"), ("cat", "dog")])["yes_and_no"] is None
+
+
+def test_unusual_answers_are_counted_beside_the_score(score):
+    scores = score([(" ", "cat"), ("cat " * 21, "cat"), ("x" * 500, "cat"), ("кошка", "cat"), ("a café", "café")])
+    counts = ("empty_predictions", "long_predictions", "other_script_predictions")
+    assert [scores[name] for name in counts] == [1, 2, 1]
+    assert scores["figures"][0]["value"] == 20.0
+
+
+def test_each_question_has_its_value_and_image_for_paired_tests(score):
+    scores = score([("cat", "cat"), ("dog", "cat")])
+    assert scores["per_question"] == {"q0": 100.0, "q1": 0.0}
+    assert scores["image_of_question"] == {"q0": "set/0", "q1": "set/1"}
+    assert (scores["n"], scores["ci95"]) == (2, scores["figures"][0]["ci95"])

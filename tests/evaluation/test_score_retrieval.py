@@ -6,6 +6,13 @@ import pytest
 from workflow_scripts.evaluation.score_retrieval import main, ranks_of_captions, ranks_of_images
 
 
+def scores_of(folder, *options):
+    files = [f"--{name}={folder / file}" for name, file in (("similarity", "s.npy"), ("captions", "c.json"))]
+    main([*files, "--id=r.m", f"--output={folder / 'o.json'}", *options])
+    scores = json.loads((folder / "o.json").read_text())
+    return scores, {figure["id"]: figure["value"] for figure in scores["figures"]}
+
+
 @pytest.fixture
 def score(tmp_path):
     def run(similarity, image_index=None, groups=None, options=()):
@@ -17,10 +24,7 @@ def score(tmp_path):
         images = [f"set/{index}" for index in range(similarity.shape[1])]
         np.save(tmp_path / "s.npy", similarity)
         (tmp_path / "c.json").write_text(json.dumps({"captions": captions, "images": images}))
-        files = ["--similarity", str(tmp_path / "s.npy"), "--captions", str(tmp_path / "c.json")]
-        main([*files, "--id", "r.m", "--output", str(tmp_path / "o.json"), *options])
-        scores = json.loads((tmp_path / "o.json").read_text())
-        return scores, {figure["id"]: figure["value"] for figure in scores["figures"]}
+        return scores_of(tmp_path, *options)
 
     return run
 
@@ -122,3 +126,37 @@ def test_nan_and_wrong_shapes_are_errors(score, tmp_path):
             [f"--{k}={tmp_path / v}" for k, v in {"similarity": "s.npy", "captions": "c.json", "output": "o"}.items()]
             + ["--id=x"]
         )
+
+
+def test_captions_in_cocos_own_form_give_the_same_scores(score, tmp_path):
+    similarity = np.random.default_rng(3).random((10, 4))
+    _, ours = score(similarity, [0, 0, 1, 1, 1, 2, 2, 2, 3, 3])
+    owners = (40, 40, 10, 10, 10, 30, 30, 30, 20, 20)
+    coco = {"images": [{"id": id} for id in (40, 10, 30, 20)], "annotations": []}
+    coco["annotations"] = [{"id": n, "image_id": owner, "caption": "x"} for n, owner in enumerate(owners)]
+    (tmp_path / "c.json").write_text(json.dumps(coco))
+    assert scores_of(tmp_path)[1] == ours
+    coco["annotations"][3]["image_id"] = 99
+    (tmp_path / "c.json").write_text(json.dumps(coco))
+    with pytest.raises(ValueError, match="1 captions of images that are not in its list, 99 among them"):
+        scores_of(tmp_path)
+
+
+def test_each_direction_can_have_its_own_similarity(score, tmp_path):
+    np.save(tmp_path / "back.npy", np.eye(3)[::-1].copy())
+    _, values = score(np.eye(3), options=["--image-to-text-similarity", str(tmp_path / "back.npy")])
+    assert values["r.m.r_at_1"] == 100.0
+    assert values["r.m.image_to_text_r_at_1"] == pytest.approx(100 / 3, abs=1e-3)
+
+
+def test_nan_in_the_similarity_of_the_way_back_is_an_error(score, tmp_path):
+    np.save(tmp_path / "back.npy", np.full((3, 3), np.nan))
+    with pytest.raises(ValueError, match="caption 0 holds NaN"):
+        score(np.eye(3), options=["--image-to-text-similarity", str(tmp_path / "back.npy")])
+
+
+def test_every_figure_has_n_and_an_interval_and_each_caption_its_value(score):
+    scores, _ = score([[1, 0], [0, 1], [0, 1], [1, 0]], image_index=[0, 0, 1, 1])
+    assert all(one["n"] in (2, 4) and len(one["ci95"]) == 2 for one in scores["figures"])
+    assert scores["per_question"] == {"0": 100.0, "2": 100.0}
+    assert scores["image_of_question"] == {"0": "set/0", "2": "set/1"}

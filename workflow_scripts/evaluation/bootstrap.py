@@ -17,7 +17,13 @@ def image_sums(values: np.ndarray, images: Sequence[str]) -> tuple[np.ndarray, n
 def confidence_interval(
     values: np.ndarray, images: Sequence[str], seed: int = 0, resamples: int = RESAMPLES
 ) -> tuple[float, float]:
-    """Percentile interval (2.5 %, 97.5 %) of the mean of values [N] under resampling of images [N].
+    """Percentile interval (2.5 %, 97.5 %) of the mean of values [N] under resampling of images [N]."""
+    low, high = np.percentile(resampled_means(values, images, seed, resamples), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def resampled_means(values: np.ndarray, images: Sequence[str], seed: int = 0, resamples: int = RESAMPLES) -> np.ndarray:
+    """Means [R] of values [N] under resampling of images [N].
 
     Drawing G images with replacement is one multinomial draw over the images. Images with equal sum and number are
     exchangeable, so that the draw is made over the distinct pairs: the same distribution, a few hundred cells
@@ -28,9 +34,7 @@ def confidence_interval(
         raise ValueError("There is no value to take an interval of; the benchmark is empty.")
     sums, numbers = image_sums(values, images)
     pairs, weights = np.unique(np.stack([sums, numbers], axis=1), axis=0, return_counts=True)
-    means = _resampled_means(pairs[:, 0], pairs[:, 1], weights, seed, resamples)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
+    return _means_of_draws(pairs[:, 0], pairs[:, 1], weights, seed, resamples)
 
 
 def resampled_sums(values: np.ndarray, images: Sequence[str], seed: int = 0, resamples: int = RESAMPLES) -> np.ndarray:
@@ -72,7 +76,7 @@ def _image_counts(images: int, seed: int, resamples: int, width: int) -> Iterato
         yield generator.multinomial(images, np.full(images, 1 / images), size=size).astype(np.int64)
 
 
-def _resampled_means(
+def _means_of_draws(
     sums: np.ndarray, numbers: np.ndarray, weights: np.ndarray, seed: int, resamples: int
 ) -> np.ndarray:
     """Means [R] of R resamples of sum(weights) images of U kinds: sums [U], numbers [U], weights [U]."""

@@ -13,7 +13,8 @@ from workflow_scripts.command_line import read_json, run_command
 from workflow_scripts.evaluation.bootstrap import confidence_interval, resampled_sums
 from workflow_scripts.evaluation.caption_tokens import tokenise
 from workflow_scripts.evaluation.predictions import check_unique, match_questions, read_predictions
-from workflow_scripts.evaluation.scores import add_common_arguments, write_scores
+from workflow_scripts.evaluation.scores import add_common_arguments, per_question, write_scores
+from workflow_scripts.evaluation.unusual_answers import LONG_CAPTION, count_unusual
 
 DEFINITION = (
     "CIDEr-D (Vedantam et al. 2015) and BLEU (Papineni et al. 2002; closest reference length) by pycocoevalcap, times "
@@ -44,6 +45,7 @@ def read_captions(predictions: Path) -> list[Caption]:
         if not references:
             raise ValueError(f"Question {row['question_id']} has no caption to compare with; remove it.")
         captions.append(_caption(row["image"], row["prediction"], references))
+    check_unique((caption.image for caption in captions), predictions)
     return captions
 
 
@@ -107,10 +109,11 @@ def bleu(counts: np.ndarray) -> np.ndarray:
     return scores * penalty[..., None]
 
 
-def caption_figures(captions: Sequence[Caption], id: str, suffix: str, seed: int) -> list[dict[str, Any]]:
-    """CIDEr and BLEU-4 to 1 as figures called `id.cider` + suffix and so on."""
+def caption_figures(
+    captions: Sequence[Caption], scores: np.ndarray, id: str, suffix: str, seed: int
+) -> list[dict[str, Any]]:
+    """CIDEr, of the captions' scores [N], and BLEU-4 to 1 as figures called `id.cider` + suffix and so on."""
     images = [caption.image for caption in captions]
-    scores = cider(captions)
     counts = bleu_counts(captions)
     low, high = confidence_interval(scores, images, seed)
     found = [("cider", "points", float(scores.mean()), low, high)]
@@ -143,7 +146,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--predictions", type=Path, required=True, help="predictions.jsonl, or COCO's results JSON")
     parser.add_argument("--annotations", type=Path, help="COCO's captions JSON, for results in COCO's form")
     parser.add_argument("--suffix", default="", help="of the figures' names, e.g. _shuffled_images")
-    add_common_arguments(parser)
+    add_common_arguments(parser, "captions")
     arguments = parser.parse_args(argv)
     if arguments.annotations:
         inputs = [arguments.annotations, arguments.predictions]
@@ -154,18 +157,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not captions:
         raise ValueError(f"{arguments.predictions} holds no caption.")
     lengths = [len(caption.prediction.split()) for caption in captions]
+    scores, images = cider(captions), [caption.image for caption in captions]
     write_scores(
         arguments,
         "score_captions",
         argv,
         definition=DEFINITION,
-        figures=caption_figures(captions, arguments.id, arguments.suffix, arguments.seed),
+        figures=caption_figures(captions, scores, arguments.id, arguments.suffix, arguments.seed),
         inputs=inputs,
         id=arguments.id + arguments.suffix,
         breakdown={},
         mean_words=round(float(np.mean(lengths)), 2),
         different_captions=len({caption.prediction for caption in captions}),
-        empty_predictions=sum(length == 0 for length in lengths),
+        **per_question(images, scores, images),
+        **count_unusual([caption.prediction for caption in captions], LONG_CAPTION),
         references=sum(len(caption.references) for caption in captions),
     )
 

@@ -11,7 +11,8 @@ import numpy as np
 from workflow_scripts.command_line import run_command
 from workflow_scripts.evaluation.normalise_answer import contains_answer, normalise_for_exact_match
 from workflow_scripts.evaluation.predictions import match_questions, read_predictions, read_questions
-from workflow_scripts.evaluation.scores import add_common_arguments, break_down, figure, write_scores
+from workflow_scripts.evaluation.scores import add_common_arguments, break_down, figure, per_question, write_scores
+from workflow_scripts.evaluation.unusual_answers import LONG_ANSWER, count_unusual
 
 DEFINITION = (
     "Share of the questions whose prediction equals the answer after the normalisation of SQuAD 1.1 (lower case, no "
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--predictions", type=Path, required=True)
     parser.add_argument("--questions", type=Path, help="benchmark table; its questions must all be answered")
-    add_common_arguments(parser)
+    add_common_arguments(parser, "exact_match")
     arguments = parser.parse_args(argv)
 
     rows = read_predictions(arguments.predictions)
@@ -72,10 +73,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             figure(f"{arguments.id}.contained", contained, images, arguments.seed),
         ],
         inputs=inputs,
-        breakdown=break_down(exact, kinds),
-        breakdown_contained=break_down(contained, kinds),
+        breakdown=break_down(exact, kinds, images, arguments.seed),
+        breakdown_contained=break_down(contained, kinds, images, arguments.seed),
         yes_and_no=yes_and_no(rows),
-        empty_predictions=sum(not row["prediction"].strip() for row in rows),
+        **per_question([row["question_id"] for row in rows], exact, images),
+        **count_unusual([row["prediction"] for row in rows], LONG_ANSWER),
     )
 
 

@@ -1,17 +1,23 @@
-"""Score referring expressions: accuracy at IoU 0.5 and mean IoU of the predicted boxes."""
+"""Score referring expressions: accuracy at IoU 0.5 and mean IoU of the predicted boxes, also by split.
+
+The annotations are COCO's: {"images": [{"id", "width", "height"}], "annotations": [{"id", "image_id", "bbox",
+"split"}]}, boxes as x, y, width, height in pixels of the original image, `split` where there are several. The
+predictions are [{"id", "bbox"}] in the same pixels, or [{"id", "answer"}] with a reply of the model as it is. In place
+of `id` both may have `question_id`, `sent_id` or `ref_id`. A benchmark table of this workflow with its predictions will
+do as well.
+"""
 
 import argparse
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from workflow_scripts.command_line import run_command
-from workflow_scripts.data.boxes import parse_box
-from workflow_scripts.evaluation.predictions import match_questions, read_predictions, read_questions
-from workflow_scripts.evaluation.scores import add_common_arguments, break_down, figure, write_scores
+from workflow_scripts.evaluation.rec_files import Box, Expression, is_outside, read_official, read_table
+from workflow_scripts.evaluation.scores import add_common_arguments, break_down, figure, per_question, write_scores
 
 DEFINITION = (
     "Share of the expressions whose predicted box has an intersection over union of at least 0.5 with the annotated "
@@ -19,46 +25,62 @@ DEFINITION = (
     "without a box that can be read counts as wrong, with IoU 0. Intervals: bootstrap over images."
 )
 
-Box = tuple[float, float, float, float]
-
 
 def intersection_over_union(first: Box, second: Box) -> float:
     """IoU of two boxes x, y, width, height in pixels, as REFER computes it on continuous edges; 0 without area."""
+    if min(*first[2:], *second[2:]) <= 0:
+        return 0.0
     width = min(first[0] + first[2], second[0] + second[2]) - max(first[0], second[0])
     height = min(first[1] + first[3], second[1] + second[3]) - max(first[1], second[1])
     common = max(0.0, width) * max(0.0, height)
-    union = first[2] * first[3] + second[2] * second[3] - common
-    return common / union if union > 0 else 0.0
+    return common / (first[2] * first[3] + second[2] * second[3] - common)
+
+
+def count_unusual_boxes(expressions: Sequence[Expression]) -> dict[str, int]:
+    """How many replies hold no box, one without area, one that leaves the picture; and how many annotated ones do."""
+    boxes = [(one.reply, one.size) for one in expressions if one.reply]
+    return {
+        "unparsable": sum(one.reply is None for one in expressions),
+        "without_area": sum(min(box[2:]) <= 0 for box, _ in boxes),
+        "outside_the_image": sum(is_outside(box, size) for box, size in boxes),
+        "annotated_outside_the_image": sum(is_outside(one.box, one.size) for one in expressions),
+    }
+
+
+def score_splits(expressions: Sequence[Expression], overlaps: np.ndarray, seed: int) -> dict[str, dict[str, Any]]:
+    """Accuracy, mean IoU and unparsable replies of each split, from the overlaps [N]."""
+    splits, images = [one.split for one in expressions], [one.image for one in expressions]
+    hits = break_down(hits_of(overlaps), splits, images, seed)
+    means = break_down(overlaps, splits, images, seed)
+    return {
+        split: {
+            "accuracy_iou50": hits[split],
+            "mean_iou": means[split],
+            "unparsable": sum(one.reply is None for one in expressions if (one.split or "other") == split),
+        }
+        for split in hits
+    }
+
+
+def hits_of(overlaps: np.ndarray) -> np.ndarray:
+    """Whether each overlap [N] is at least one half, 0 or 1."""
+    return (overlaps >= 0.5).astype(float)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--predictions", type=Path, required=True)
-    parser.add_argument("--questions", type=Path, required=True, help="benchmark table with box and image size")
-    add_common_arguments(parser)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--annotations", type=Path, help="COCO's JSON with the annotated boxes")
+    source.add_argument("--questions", type=Path, help="benchmark table with box and image size")
+    add_common_arguments(parser, "rec")
     arguments = parser.parse_args(argv)
 
-    questions = read_questions(arguments.questions)
-    pairs = match_questions(read_predictions(arguments.predictions), questions, arguments.predictions)
-    overlaps, unparsable, degenerate, outside = [], 0, 0, 0
-    for question, row in pairs:
-        wanted = question.get("box")
-        if wanted is None or len(wanted) != 4 or not all(map(math.isfinite, wanted)) or min(wanted[2:]) <= 0:
-            raise ValueError(f"Question {question['question_id']} has no box with an area to compare with: {wanted}.")
-        width, height = question["image_width"], question["image_height"]
-        box = parse_box(row["prediction"], width, height)
-        if box is None:
-            unparsable += 1
-            overlaps.append(0.0)
-            continue
-        degenerate += min(box[2:]) <= 0
-        # A percent is rounded, so that an edge may stand up to one percent outside and still mean the border.
-        outside += box[0] + box[2] > width * 1.01 or box[1] + box[3] > height * 1.01
-        overlaps.append(intersection_over_union(tuple(box), tuple(wanted)) if min(box[2:]) > 0 else 0.0)
-    values = np.array(overlaps)
-    hits = (values >= 0.5).astype(float)
-    images = [question["image"] for question, _ in pairs]
+    read = read_official if arguments.annotations else read_table
+    expressions = read(arguments.annotations or arguments.questions, arguments.predictions, arguments.split)
+    overlaps = np.array([intersection_over_union(one.reply, one.box) if one.reply else 0.0 for one in expressions])
+    hits, images = hits_of(overlaps), [one.image for one in expressions]
     write_scores(
         arguments,
         "score_rec",
@@ -66,13 +88,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         definition=DEFINITION,
         figures=[
             figure(f"{arguments.id}.accuracy_iou50", hits, images, arguments.seed),
-            figure(f"{arguments.id}.mean_iou", values, images, arguments.seed),
+            figure(f"{arguments.id}.mean_iou", overlaps, images, arguments.seed),
         ],
-        inputs=[arguments.predictions, arguments.questions],
-        breakdown=break_down(hits, [question.get("kind") for question, _ in pairs]),
-        unparsable=unparsable,
-        without_area=degenerate,
-        outside_the_image=outside,
+        inputs=[arguments.predictions, arguments.annotations or arguments.questions],
+        overall=round(100 * float(hits.mean()), 2),
+        breakdown=break_down(hits, [one.kind for one in expressions], images, arguments.seed),
+        per_split=score_splits(expressions, overlaps, arguments.seed),
+        **count_unusual_boxes(expressions),
+        **per_question([one.id for one in expressions], hits, images),
     )
 
 

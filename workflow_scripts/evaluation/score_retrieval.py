@@ -1,15 +1,26 @@
-"""Score text-to-image retrieval: recall at 1, 5 and 10, or at 1 within groups of alike pictures."""
+"""Score retrieval in both directions: recall at 1, 5 and 10, or at 1 within groups of alike pictures.
+
+The similarity is a NumPy array [captions, images]. The captions are COCO's JSON (rows in the order of "annotations",
+columns in that of "images"), or the captions.json of rank_images.
+"""
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from workflow_scripts.command_line import read_json, run_command
-from workflow_scripts.evaluation.scores import add_common_arguments, figure, median_figure, write_scores
+from workflow_scripts.command_line import run_command
+from workflow_scripts.evaluation.retrieval_files import read_captions, read_similarity
+from workflow_scripts.evaluation.scores import (
+    add_common_arguments,
+    figure,
+    median_figure,
+    per_question,
+    write_scores,
+)
 
 DEFINITION = (
     "Recall at k of text-to-image retrieval: share of the captions whose image is among the k most similar, an image "
@@ -26,32 +37,27 @@ RANKS = (1, 5, 10)
 _ROWS_AT_ONCE = 512
 
 
-def read_similarity(path: Path, captions: int, images: int) -> np.ndarray:
-    """Memory-mapped similarity [captions, images]; another shape is an error."""
-    try:
-        similarity = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise ValueError(f"{path} does not exist; run workflow_scripts.evaluation.rank_images first.") from None
-    except ValueError as error:
-        raise ValueError(f"{path} is not a NumPy array ({error}); delete it and run its rule again.") from error
-    if similarity.shape != (captions, images):
-        raise ValueError(
-            f"{path} has the shape {similarity.shape}, but there are {captions} captions and {images} images."
-        )
-    return similarity
-
-
 def ranks_of_images(similarity: np.ndarray, image_index: np.ndarray) -> np.ndarray:
     """Rank [C] of each caption's own image in similarity [C, I], 0 the best, ties against us; NaN is an error."""
     ranks = np.empty(len(similarity), dtype=np.int64)
     for start in range(0, len(similarity), _ROWS_AT_ONCE):
-        block = np.asarray(similarity[start : start + _ROWS_AT_ONCE])
-        if np.isnan(block).any():
-            row = start + int(np.argmax(np.isnan(block).any(axis=1)))
-            raise ValueError(f"The similarity of caption {row} holds NaN, which has no rank; look at its features.")
+        block = _block(similarity, start)
         own = np.take_along_axis(block, image_index[start : start + len(block), None], axis=1)
         ranks[start : start + len(block)] = (block >= own).sum(axis=1) - 1
     return ranks
+
+
+def _block(similarity: np.ndarray, start: int) -> np.ndarray:
+    """Some rows of a memory-mapped similarity; NaN in them is an error."""
+    block = np.asarray(similarity[start : start + _ROWS_AT_ONCE])
+    _check_numbers(np.isnan(block).any(axis=1), start)
+    return block
+
+
+def _check_numbers(broken: np.ndarray, first: int = 0) -> None:
+    if broken.any():
+        row = first + int(np.argmax(broken))
+        raise ValueError(f"The similarity of caption {row} holds NaN, which has no rank; look at its features.")
 
 
 def ranks_in_groups(similarity: np.ndarray, image_index: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarray:
@@ -61,8 +67,7 @@ def ranks_in_groups(similarity: np.ndarray, image_index: np.ndarray, groups: Seq
         if own not in group:
             raise ValueError(f"The group of caption {row} does not hold the caption's own image.")
         values = np.asarray(similarity[row, list(group)])
-        if np.isnan(values).any():
-            raise ValueError(f"The similarity of caption {row} holds NaN, which has no rank; look at its features.")
+        _check_numbers(np.isnan(values).any(keepdims=True), row)
         ranks[row] = (values >= similarity[row, own]).sum() - 1
     return ranks
 
@@ -71,10 +76,12 @@ def ranks_of_captions(similarity: np.ndarray, image_index: np.ndarray) -> np.nda
     """Rank [I] of the best own caption of each image, captions of other images that tie before it."""
     images = similarity.shape[1]
     best = np.full(images, -np.inf)
-    np.maximum.at(best, image_index, similarity[np.arange(len(image_index)), image_index])
+    own = similarity[np.arange(len(image_index)), image_index]
+    _check_numbers(np.isnan(own))
+    np.maximum.at(best, image_index, own)
     better = np.zeros(images, dtype=np.int64)
     for start in range(0, len(similarity), _ROWS_AT_ONCE):
-        block = np.asarray(similarity[start : start + _ROWS_AT_ONCE])
+        block = _block(similarity, start)
         above = block >= best
         above[np.arange(len(block)), image_index[start : start + len(block)]] = False
         better += above.sum(axis=0)
@@ -94,19 +101,24 @@ def recall_figures(id: str, ranks: np.ndarray, images: Sequence[str], seed: int)
 
 def main(argv: Sequence[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--similarity", type=Path, required=True, help="similarity.npy [captions, images]")
-    parser.add_argument("--captions", type=Path, required=True, help="captions.json of rank_images")
+    parser.add_argument("--captions", type=Path, required=True, help="COCO's captions or captions.json")
+    parser.add_argument(
+        "--image-to-text-similarity",
+        type=Path,
+        help="the same array for image-to-text, where re-ranking gave each direction its own",
+    )
     parser.add_argument(
         "--headline",
         choices=list(HEADLINES),
         default="first_caption",
         help="the captions that the plain figures are of",
     )
-    add_common_arguments(parser)
+    add_common_arguments(parser, "retrieval")
     arguments = parser.parse_args(argv)
 
-    ids, image_index, groups = _read_captions(arguments.captions)
+    ids, image_index, groups = read_captions(arguments.captions)
     similarity = read_similarity(arguments.similarity, len(image_index), len(ids))
     images = [ids[index] for index in image_index]
     more: dict[str, Any] = {}
@@ -114,6 +126,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         ranks = ranks_in_groups(similarity, image_index, groups)
         hits = (ranks < 1).astype(float)
         figures = [figure(f"{arguments.id}.colour_matched_r_at_1", hits, images, arguments.seed)]
+        more |= per_question(range(len(hits)), hits, images)
         more["group_size"] = float(np.mean([len(group) for group in groups]))
         more["chance"] = round(100 * float(np.mean([1 / len(group) for group in groups])), 2)
     else:
@@ -128,8 +141,12 @@ def main(argv: Sequence[str] | None = None) -> None:
                 beside = f"{arguments.id}.{name}."
                 figures += recall_figures(beside, ranks[rows], [images[i] for i in rows], arguments.seed)
         present = image_index[first]
-        back = ranks_of_captions(similarity, image_index)[present]
+        backwards = similarity
+        if arguments.image_to_text_similarity:
+            backwards = read_similarity(arguments.image_to_text_similarity, len(image_index), len(ids))
+        back = ranks_of_captions(backwards, image_index)[present]
         figures += recall_figures(f"{arguments.id}.image_to_text_", back, [ids[i] for i in present], arguments.seed)
+        more |= per_question(headline, (shown < 1).astype(float), [images[i] for i in headline])
         more["headline"] = arguments.headline
         more["median_rank"] = float(np.median(shown)) + 1
         more["chance"] = round(100 / len(ids), 4)
@@ -142,25 +159,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv,
         definition=DEFINITION.format(headline=HEADLINES[arguments.headline]),
         figures=figures,
-        inputs=[arguments.similarity, arguments.captions],
+        inputs=[arguments.similarity, arguments.captions, *filter(None, [arguments.image_to_text_similarity])],
         images=len(ids),
         breakdown={},
         **more,
     )
-
-
-def _read_captions(path: Path) -> tuple[list[str], np.ndarray, list[list[int]] | None]:
-    content = read_json(path)
-    if not isinstance(content, Mapping) or not content.get("captions") or not content.get("images"):
-        raise ValueError(f'{path} must hold non-empty lists "captions" and "images"; run rank_images again.')
-    ids, captions = content["images"], content["captions"]
-    image_index = np.array([caption["image_index"] for caption in captions])
-    if image_index.min() < 0 or image_index.max() >= len(ids):
-        raise ValueError(f"{path} points to an image that is not in its list of {len(ids)}; run rank_images again.")
-    grouped = [bool(caption.get("group")) for caption in captions]
-    if any(grouped) and not all(grouped):
-        raise ValueError(f"{path} has captions with and without a group; score them apart.")
-    return ids, image_index, [caption["group"] for caption in captions] if all(grouped) else None
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ import numpy as np
 from workflow_scripts.command_line import run_command
 from workflow_scripts.evaluation.normalise_answer import contains_answer, normalise_for_exact_match
 from workflow_scripts.evaluation.predictions import read_predictions
-from workflow_scripts.evaluation.scores import add_common_arguments, break_down, figure, write_scores
+from workflow_scripts.evaluation.scores import add_common_arguments, break_down, figure, per_question, write_scores
+from workflow_scripts.evaluation.unusual_answers import LONG_ANSWER, count_unusual
 from workflow_scripts.evaluation.wordnet import WordNet, find_wordnet
 
 DEFINITION = (
@@ -84,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--predictions", type=Path, required=True)
     parser.add_argument("--wordnet", type=Path, help="folder of index.noun, data.noun and noun.exc")
-    add_common_arguments(parser)
+    add_common_arguments(parser, "daquar.exact_match")
     arguments = parser.parse_args(argv)
     if "exact_match" not in arguments.id.split("."):
         raise ValueError(f"--id {arguments.id} must have a part exact_match, whose place wups_0.9 and wups_0.0 take.")
@@ -106,10 +107,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         definition=DEFINITION,
         figures=[figure(ids[name], values[name], images, arguments.seed) for name in values],
         inputs=[arguments.predictions],
-        breakdown=break_down(values["exact_match"], kinds),
-        breakdowns={name: break_down(of_each, kinds) for name, of_each in values.items()},
+        breakdown=break_down(values["exact_match"], kinds, images, arguments.seed),
+        breakdowns={name: break_down(of_each, kinds, images, arguments.seed) for name, of_each in values.items()},
         absent=None if folder else NO_WORDNET,
-        empty_predictions=sum(not row["prediction"].strip() for row in rows),
+        **per_question([row["question_id"] for row in rows], values["exact_match"], images),
+        **count_unusual([row["prediction"] for row in rows], LONG_ANSWER),
     )
 
 

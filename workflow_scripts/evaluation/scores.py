@@ -14,9 +14,9 @@ from workflow_scripts.evaluation.bootstrap import confidence_interval, median_in
 from workflow_scripts.identity import sha256_of_file
 
 
-def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that every scorer shares."""
-    parser.add_argument("--id", required=True, help="id of the figure, e.g. visual_genome.exact_match.after")
+def add_common_arguments(parser: argparse.ArgumentParser, id: str) -> None:
+    """The options that every scorer shares; `id` is what its figure is called where nobody names it."""
+    parser.add_argument("--id", default=id, help="id of the figure, e.g. visual_genome.exact_match.after")
     parser.add_argument("--output", type=Path, required=True, help="the scores.json to write")
     parser.add_argument("--run", type=Path, help="run.json of the training whose adaptor is scored")
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
@@ -48,12 +48,28 @@ def median_figure(id: str, ranks: np.ndarray, images: Sequence[str], seed: int) 
     return {"id": id, "value": value, "unit": "rank", "n": len(ranks), "ci95": [low, high]}
 
 
-def break_down(values: np.ndarray, kinds: Sequence[str | None]) -> dict[str, dict[str, float | int]]:
-    """Mean of values [N] in per cent and number for each kind [N], kinds in alphabetical order."""
-    groups: dict[str, list[float]] = defaultdict(list)
-    for value, kind in zip(values, kinds, strict=True):
-        groups[kind or "other"].append(float(value))
-    return {kind: {"value": _per_cent(float(np.mean(groups[kind]))), "n": len(groups[kind])} for kind in sorted(groups)}
+def break_down(
+    values: np.ndarray, kinds: Sequence[str | None], images: Sequence[str], seed: int
+) -> dict[str, dict[str, Any]]:
+    """Mean of values [N] in per cent, number and 95 % interval for each kind [N], kinds in alphabetical order."""
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, kind in enumerate(kinds):
+        rows[kind or "other"].append(row)
+    names = np.asarray(images, dtype=str)
+    found = {}
+    for kind in sorted(rows):
+        one = figure(kind, values[rows[kind]], names[rows[kind]], seed)
+        found[kind] = {name: one[name] for name in ("value", "n", "ci95")}
+    return found
+
+
+def per_question(ids: Sequence[Any], values: np.ndarray, images: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Values [N] in per cent, whose mean is the first figure, and images [N] by question: what a paired test needs."""
+    names = list(map(str, ids))
+    return {
+        "per_question": dict(zip(names, np.round(100 * values, 4).tolist(), strict=True)),
+        "image_of_question": dict(zip(names, images, strict=True)),
+    }
 
 
 def write_scores(
@@ -66,7 +82,8 @@ def write_scores(
     id: str | None = None,
     **more: Any,
 ) -> None:
-    """Write scores.json with the command that makes it again and the checksums of what it read."""
+    """Write scores.json with the command that makes it again and the checksums of what it read; `n` and `ci95` at its
+    top are those of the first figure."""
     write_json(
         arguments.output,
         {
@@ -74,6 +91,8 @@ def write_scores(
             "id": id or arguments.id,
             "split": arguments.split,
             "definition": definition,
+            "n": figures[0]["n"],
+            "ci95": figures[0]["ci95"],
             "figures": list(figures),
             **more,
             "adaptor_run_id": read_json(arguments.run)["run_id"] if arguments.run else None,
