@@ -10,6 +10,7 @@ configfile: "config.yaml"
 
 include: "rules/common.smk"
 include: "rules/miniature.smk"
+include: "rules/preflight.smk"
 include: "rules/sources.smk"
 include: "rules/data.smk"
 include: "rules/models.smk"

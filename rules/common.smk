@@ -59,10 +59,27 @@ def folders(paths):
     return [folder(path) for path in paths]
 
 
+def job(rule, **own):
+    """What a job of a rule asks for: memory, minutes, GPUs, disk; the scale's numbers in place of the rule's own."""
+    asked = SCALE.jobs[rule].resources if rule in SCALE.jobs else {}
+    asked = {"gpu": 0, "disk_mb": 1000, **own, **asked}
+    return {**asked, "slurm_partition": SETTINGS.gpu_partition} if asked["gpu"] else asked
+
+
+def job_threads(rule, own):
+    """CPUs of a job of a rule; the scale's number in place of the rule's own."""
+    return (SCALE.jobs[rule].threads if rule in SCALE.jobs else None) or own
+
+
+def archive_with(image_set):
+    """The data set whose archive holds the pictures of an image set; None where they are fetched by URL."""
+    return SCALE.picture_archives.get(image_set) or REGISTRY.image_set(image_set).archive
+
+
 def data_sets_of(image_set):
     """The data sets that list the pictures of an image set, and the one whose archive holds them, if any."""
-    row = REGISTRY.image_set(image_set)
-    return [entry.data_set for entry in row.lists] + ([row.archive] if row.archive else [])
+    archive = archive_with(image_set)
+    return [entry.data_set for entry in REGISTRY.image_set(image_set).lists] + ([archive] if archive else [])
 
 
 def mirror_flag(row):
@@ -77,8 +94,22 @@ MIRROR = Path(SETTINGS.mirror).absolute() if SETTINGS.mirror and not SCALE.world
 if MIRROR and not MIRROR.is_dir():
     raise WorkflowError(f"mirror = {SETTINGS.mirror!r}: there is no such folder; it holds one sub-folder a host.")
 REGISTRY = load_registry().for_mirror(MIRROR)
+PAIRS = by_key(chain.pairs for chain in CHAINS.values())
+EXCLUSIONS = by_key(chain.exclusions for chain in CHAINS.values() if chain.exclusions)
+SCALE_OF_EXCLUSIONS = {chain.exclusions.key: chain.scale for chain in CHAINS.values() if chain.exclusions}
+# Evaluations whose pictures are excluded, and training sets that may hold them: data sets with the COCO ids of each.
+EVALUATION_SOURCES = {"karpathy": "karpathy", "okvqa": "okvqa", "refcoco": "refcoco"}
+TRAINING_SOURCES = {
+    name: data_set
+    for name, data_set in {"coco_train2017": "coco_annotations_2017", "visual_genome": "visual_genome"}.items()
+    if name in CHAIN.roles.image_sets()
+}
 ANNOTATIONS = by_key(
-    CHAIN.annotations(data_set) for name in CHAIN.roles.image_sets() for data_set in data_sets_of(name)
+    CHAIN.annotations(data_set)
+    for data_set in [
+        *(data_set for name in CHAIN.roles.image_sets() for data_set in data_sets_of(name)),
+        *({**EVALUATION_SOURCES, **TRAINING_SOURCES}.values() if EXCLUSIONS else []),
+    ]
 )
 MODELS = by_key(
     model
@@ -94,8 +125,9 @@ VISION_WEIGHTS = (
     if SCALE.q_former
     else None
 )
-# Experiments may have language models of their own, trained here or converted.
+# Experiments may have language models of their own, trained here, converted, or taken as they are.
 LANGUAGE_MODELS = by_key(chain.language_model for chain in CHAINS.values())
+FETCHED_EXTRACTOR = CHAIN.pretrained("feature_extractor")
 MIXES = by_key(run.parents["samples"] for chain in CHAINS.values() for run in chain.runs if run.area != "pretrain")
 BENCHMARKS = by_key(CHAIN.benchmark(name) for name in CHAIN.benchmarks)
 # The miniature publishes which of its pictures are held out; real data sets have splits of their own.
@@ -219,6 +251,34 @@ def sources_of(names, manifests):
     return [word for triple in triples for word in ("--source", *triple)]
 
 
+def exclusions_of(product):
+    """The list of pictures that a table of samples leaves out, if any."""
+    exclusions = product.parents.get("exclusions")
+    return [f"{R}/{exclusions.path}/exclusions.json"] if exclusions else []
+
+
+def exclusion_sources(wildcards, input):
+    """`--evaluation NAME ANNOTATIONS` and `--training IMAGE_SET ANNOTATIONS` for each."""
+    chosen = SCALE_OF_EXCLUSIONS[wildcards.exclusions].exclude
+    evaluations = zip(EVALUATION_SOURCES, folders(input.evaluations), strict=True)
+    training = zip(TRAINING_SOURCES, folders(input.training), strict=True)
+    return [
+        *(word for name, path in evaluations if name in chosen for word in ("--evaluation", name, path)),
+        *(word for name, path in training for word in ("--training", name, path)),
+    ]
+
+
+def exclude_option(wildcards, input):
+    return ["--exclude", *input.exclude] if input.exclude else []
+
+
+def training_processes(wildcards):
+    """GPUs of a training: the job's, or fewer where a batch would not divide among them."""
+    batch = run_of(wildcards).settings.batch_size
+    gpus = job("train_adaptor")["gpu"]
+    return max((number for number in range(1, gpus + 1) if batch % number == 0), default=0)
+
+
 def mix_sources(wildcards):
     """Data set and image set of each part of a mix."""
     roles = SCALE.roles
@@ -233,7 +293,7 @@ def mix_sources(wildcards):
 def asked_by(wildcards):
     """The data set that a benchmark's questions come from."""
     name = BENCHMARKS[wildcards.asked].name
-    if name in ("visual_genome", "okvqa", "refcoco"):
+    if name in ("visual_genome", "okvqa", "refcoco", "gqa"):
         return name
     return listing_data_set(CHAIN.benchmark_image_set(name))
 
@@ -258,6 +318,9 @@ else:
     WEB = ""
     WEB_READY = []
     CHECKSUMS = []
+# Nothing is fetched before the preflight has found disk, GPUs and access.
+if SCALE.preflight:
+    WEB_READY = [*WEB_READY, f"{R}/preflight/checked.json"]
 
 
 def listed_by(wildcards):
@@ -267,7 +330,7 @@ def listed_by(wildcards):
 
 def archive_of(wildcards):
     """The data set whose archive holds the pictures of an image set."""
-    return REGISTRY.image_set(IMAGES[wildcards.images].name).archive
+    return archive_with(IMAGES[wildcards.images].name)
 
 
 def maximum_images(wildcards):
@@ -282,7 +345,7 @@ def any_of(products):
 
 def one_of(products, packed):
     """A pattern for the folders of image sets whose pictures come in an archive, or by URL."""
-    keys = [key for key, product in products.items() if REGISTRY.image_set(product.name).in_archive == packed]
+    keys = [key for key, product in products.items() if bool(archive_with(product.name)) == packed]
     return "|".join(map(re.escape, keys)) or "(?!)"
 
 
@@ -300,6 +363,7 @@ EXAMPLE_TITLES = {
     "visual_genome": "Questions and relationships (Visual Genome), after finetuning",
     "okvqa": "Questions that need outside knowledge (OK-VQA), finetuned",
     "refcoco": "Referring expressions (RefCOCO)",
+    "gqa": "Questions about scenes (GQA), after finetuning",
     "daquar": "Questions about rooms (DAQUAR), after finetuning",
     "flickr8k_is_true": "Is the caption true of the photograph? (Flickr8k)",
     "flickr8k_captions": "Captions after pretraining (Flickr8k)",

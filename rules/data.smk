@@ -1,6 +1,30 @@
 # What the adaptor learns from and what it is asked: filtered pairs, finetuning mixes, benchmarks.
 
 
+rule list_exclusions:
+    input:
+        evaluations=[at(CHAIN.annotations(name), "manifest.json") for name in EVALUATION_SOURCES.values()],
+        training=[at(CHAIN.annotations(name), "manifest.json") for name in TRAINING_SOURCES.values()],
+    output:
+        f"{R}/data/{{exclusions}}/exclusions.json",
+    log:
+        f"{R}/logs/list_exclusions/{{exclusions}}.log",
+    benchmark:
+        f"{R}/benchmarks/list_exclusions/{{exclusions}}.tsv"
+    wildcard_constraints:
+        exclusions=any_of(EXCLUSIONS.values()),
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        **job("list_exclusions", mem_mb=2000, runtime=30),
+    params:
+        sources=exclusion_sources,
+        code=code_digest("workflow_scripts.data.list_exclusions"),
+    shell:
+        "python -m workflow_scripts.data.list_exclusions {params.sources:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
 rule filter_pairs:
     input:
         sources=[
@@ -8,27 +32,30 @@ rule filter_pairs:
             for name in SCALE.roles.pretraining
             for product in (CHAIN.annotations(listing_data_set(name)), CHAIN.images(name))
         ],
+        exclude=lambda wildcards: exclusions_of(PAIRS[wildcards.pairs]),
     output:
-        samples=at(CHAIN.pairs, "samples.parquet"),
-        manifest=at(CHAIN.pairs, "manifest.json"),
+        samples=f"{R}/data/{{pairs}}/samples.parquet",
+        manifest=f"{R}/data/{{pairs}}/manifest.json",
     log:
-        f"{R}/logs/filter_pairs.log",
+        f"{R}/logs/filter_pairs/{{pairs}}.log",
     benchmark:
-        f"{R}/benchmarks/filter_pairs.tsv"
+        f"{R}/benchmarks/filter_pairs/{{pairs}}.tsv"
+    wildcard_constraints:
+        pairs=any_of(PAIRS.values()),
     conda:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
-        gpu=0,
+        **job("filter_pairs", mem_mb=2000, runtime=60),
     params:
         sources=lambda wildcards, input: sources_of(SCALE.roles.pretraining, input.sources),
-        settings=settings_json(SCALE.filter),
+        exclude=exclude_option,
+        settings=lambda wildcards: settings_json(PAIRS[wildcards.pairs].settings),
         folder=lambda wildcards, output: folder(output[0]),
         code=code_digest("workflow_scripts.data.filter_pairs"),
     shell:
-        "python -m workflow_scripts.data.filter_pairs {params.sources:q} --settings {params.settings:q}"
+        "python -m workflow_scripts.data.filter_pairs {params.sources:q} {params.exclude:q}"
+        " --settings {params.settings:q}"
         " --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
@@ -40,6 +67,7 @@ rule build_mix:
             for product in (CHAIN.annotations(data_set), CHAIN.images(image_set))
         ],
         splits=SPLITS,
+        exclude=lambda wildcards: exclusions_of(MIXES[wildcards.mix]),
     output:
         samples=f"{R}/data/{{mix}}/samples.parquet",
         manifest=f"{R}/data/{{mix}}/manifest.json",
@@ -53,17 +81,16 @@ rule build_mix:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
-        gpu=0,
+        **job("build_mix", mem_mb=2000, runtime=60),
     params:
         sources=lambda wildcards, input: sources_of([data_set for data_set, _ in mix_sources(wildcards)], input.sources),
         splits=SPLIT_FILE,
+        exclude=exclude_option,
         settings=lambda wildcards: settings_json(MIXES[wildcards.mix].settings),
         folder=lambda wildcards, output: folder(output[0]),
         code=code_digest("workflow_scripts.data.build_mix"),
     shell:
-        "python -m workflow_scripts.data.build_mix {params.sources:q} {params.splits:q}"
+        "python -m workflow_scripts.data.build_mix {params.sources:q} {params.splits:q} {params.exclude:q}"
         " --settings {params.settings:q} --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
@@ -83,9 +110,7 @@ rule build_benchmark:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
-        gpu=0,
+        **job("build_benchmark", mem_mb=2000, runtime=30),
     params:
         name=lambda wildcards: BENCHMARKS[wildcards.asked].name,
         image_set=lambda wildcards: benchmark_images(wildcards).name,

@@ -18,11 +18,9 @@ rule predict:
         evaluation="(?!question_only-).+",
     conda:
         "../envs/environment.yaml"
-    threads: 1
+    threads: job_threads("predict", 1)
     resources:
-        mem_mb=2000,
-        runtime=240,
-        gpu=0,
+        **job("predict", mem_mb=2000, runtime=240),
     params:
         features=lambda wildcards, input: folder(input.features),
         language_model=lambda wildcards, input: folder(input.language_model),
@@ -52,9 +50,7 @@ rule guess_question_only:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
-        gpu=0,
+        **job("guess_question_only", mem_mb=1000, runtime=10),
     params:
         # Captions and truths are no answers to questions about rooms; Visual Genome's guess is of its whole mix.
         tasks=lambda wildcards: ["--tasks", "vqa"] if wildcards.benchmark == "daquar" else [],
@@ -80,9 +76,7 @@ rule score_exact_match:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
-        gpu=0,
+        **job("score_exact_match", mem_mb=1000, runtime=10),
     params:
         options=score_options,
         code=code_digest("workflow_scripts.evaluation.score_exact_match"),
@@ -107,9 +101,7 @@ rule score_vqa:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
-        gpu=0,
+        **job("score_vqa", mem_mb=1000, runtime=10),
     params:
         options=score_options,
         code=code_digest("workflow_scripts.evaluation.score_vqa"),
@@ -135,9 +127,7 @@ rule score_rec:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
-        gpu=0,
+        **job("score_rec", mem_mb=1000, runtime=10),
     params:
         options=score_options,
         code=code_digest("workflow_scripts.evaluation.score_rec"),
@@ -162,9 +152,7 @@ rule score_captions:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
-        gpu=0,
+        **job("score_captions", mem_mb=1000, runtime=10),
     params:
         options=score_options,
         suffix=lambda wildcards: f"--suffix={evaluation_of(wildcards).suffix}",
@@ -190,9 +178,7 @@ rule score_wups:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
-        gpu=0,
+        **job("score_wups", mem_mb=1000, runtime=10),
     params:
         options=score_options,
         code=code_digest("workflow_scripts.evaluation.score_wups"),
@@ -217,11 +203,9 @@ rule rank_images:
         method="|".join(METHODS),
     conda:
         "../envs/environment.yaml"
-    threads: 1
+    threads: job_threads("rank_images", 1)
     resources:
-        mem_mb=2000,
-        runtime=60,
-        gpu=0,
+        **job("rank_images", mem_mb=2000, runtime=60),
     params:
         options=retrieval_options,
         code=code_digest("workflow_scripts.evaluation.rank_images"),
@@ -248,9 +232,7 @@ rule score_retrieval:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
-        gpu=0,
+        **job("score_retrieval", mem_mb=2000, runtime=10),
     params:
         id=lambda wildcards: retrieval_figure(wildcards.benchmark, wildcards.method),
         headline=retrieval_headline,

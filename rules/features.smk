@@ -13,11 +13,9 @@ rule extract_features:
         f"{R}/benchmarks/extract_features/{{features}}.tsv"
     conda:
         "../envs/environment.yaml"
-    threads: 1
+    threads: job_threads("extract_features", 1)
     resources:
-        mem_mb=2000,
-        runtime=120,
-        gpu=0,
+        **job("extract_features", mem_mb=2000, runtime=120),
     params:
         folder=lambda wildcards, output: folder(output[0]),
         source=lambda wildcards, input: [f"--{feature_source(wildcards).area}", folder(input.source)],

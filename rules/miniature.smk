@@ -13,9 +13,7 @@ if SCALE.world:
             "../envs/environment.yaml"
         threads: 1
         resources:
-            mem_mb=1500,
-            runtime=30,
-            gpu=0,
+            **job("publish", mem_mb=1500, runtime=30),
         params:
             folder=lambda wildcards, output: folder(output[0]),
             settings=settings_json(SCALE.world),
@@ -36,9 +34,7 @@ if SCALE.world:
             "../envs/environment.yaml"
         threads: 1
         resources:
-            mem_mb=1500,
-            runtime=30,
-            gpu=0,
+            **job("write_vision_corpus", mem_mb=1500, runtime=30),
         params:
             folder=lambda wildcards, output: folder(output[0]),
             settings=settings_json(SCALE.world),
@@ -59,9 +55,7 @@ if SCALE.world:
             "../envs/environment.yaml"
         threads: 1
         resources:
-            mem_mb=1500,
-            runtime=30,
-            gpu=0,
+            **job("write_text_corpus", mem_mb=1500, runtime=30),
         params:
             folder=lambda wildcards, output: folder(output[0]),
             settings=settings_json(SCALE.world),

@@ -16,9 +16,7 @@ if not SCALE.world:
             "../envs/environment.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=30,
-            gpu=0,
+            **job("write_text_corpus", mem_mb=2000, runtime=30),
         params:
             mix=lambda wildcards, input: ["--mix", *input.mix] if input.mix else [],
             folder=lambda wildcards, output: folder(output[0]),
@@ -45,9 +43,7 @@ if SCALE.feature_extractor:
             "../envs/environment.yaml"
         threads: 1
         resources:
-            mem_mb=2500,
-            runtime=120,
-            gpu=0,
+            **job("train_feature_extractor", mem_mb=2500, runtime=120),
         params:
             corpus=lambda wildcards, input: folder(input[0]),
             folder=lambda wildcards, output: folder(output[0]),
@@ -74,9 +70,7 @@ rule train_language_model:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=2500,
-        runtime=120,
-        gpu=0,
+        **job("train_language_model", mem_mb=2500, runtime=120),
     params:
         corpus=lambda wildcards, input: folder(input[0]),
         folder=lambda wildcards, output: folder(output[0]),
@@ -102,9 +96,7 @@ rule convert_gguf:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
-        gpu=0,
+        **job("convert_gguf", mem_mb=4000, runtime=30),
     params:
         fetched=lambda wildcards, input: folder(input[0]),
         folder=lambda wildcards, output: folder(output[0]),
@@ -114,7 +106,33 @@ rule convert_gguf:
         " --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
-if CHAIN.clip:
+if FETCHED_EXTRACTOR:
+
+    rule assemble_feature_extractor:
+        input:
+            at(FETCHED_EXTRACTOR, "SHA256SUMS"),
+        output:
+            at(CHAIN.feature_extractor, "SHA256SUMS"),
+        log:
+            f"{R}/logs/assemble_feature_extractor.log",
+        benchmark:
+            f"{R}/benchmarks/assemble_feature_extractor.tsv"
+        conda:
+            "../envs/environment.yaml"
+        threads: 1
+        resources:
+            **job("assemble_feature_extractor", mem_mb=2000, runtime=30),
+        params:
+            fetched=lambda wildcards, input: folder(input[0]),
+            folder=lambda wildcards, output: folder(output[0]),
+            geometry=settings_json(SCALE.feature_extractor_geometry),
+            code=code_digest("workflow_scripts.sources.assemble_feature_extractor"),
+        shell:
+            "python -m workflow_scripts.sources.assemble_feature_extractor --fetched {params.fetched:q}"
+            " --geometry {params.geometry:q} --output {params.folder:q} 2>&1 | tee {log:q}"
+
+
+if SCALE.clip:
 
     rule train_clip:
         input:
@@ -129,9 +147,7 @@ if CHAIN.clip:
             "../envs/environment.yaml"
         threads: 1
         resources:
-            mem_mb=2500,
-            runtime=120,
-            gpu=0,
+            **job("train_clip", mem_mb=2500, runtime=120),
         params:
             corpus=lambda wildcards, input: folder(input[0]),
             folder=lambda wildcards, output: folder(output[0]),

@@ -17,9 +17,7 @@ if SCALE.q_former:
             "../envs/environment.yaml"
         threads: workflow.cores
         resources:
-            mem_mb=3000,
-            runtime=120,
-            gpu=0,
+            **job("encode_images", mem_mb=3000, runtime=120),
         params:
             folder=lambda wildcards, output: folder(output[0]),
             images=lambda wildcards, input: folder(input.images),
@@ -46,9 +44,7 @@ if SCALE.q_former:
             "../envs/environment.yaml"
         threads: workflow.cores
         resources:
-            mem_mb=5000,
-            runtime=240,
-            gpu=0,
+            **job("train_q_former", mem_mb=5000, runtime=240),
         params:
             folder=lambda wildcards, output: folder(output[0]),
             tokens=lambda wildcards, input: folders(input.tokens),
@@ -78,9 +74,7 @@ if CHAIN.linear_baseline:
             "../envs/environment.yaml"
         threads: 1
         resources:
-            mem_mb=3000,
-            runtime=60,
-            gpu=0,
+            **job("train_linear_baseline", mem_mb=3000, runtime=60),
         params:
             folder=lambda wildcards, output: folder(output[0]),
             tokens=lambda wildcards, input: folders(input.tokens),

@@ -15,9 +15,7 @@ rule collect_results:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
-        gpu=0,
+        **job("collect_results", mem_mb=1000, runtime=10),
     params:
         code=code_digest("workflow_scripts.report.collect_results"),
     shell:
@@ -41,9 +39,7 @@ rule render_tables:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
-        gpu=0,
+        **job("render_tables", mem_mb=1000, runtime=10),
     params:
         code=code_digest("workflow_scripts.report.render_tables"),
     shell:
@@ -65,9 +61,7 @@ rule render_figures:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
-        gpu=0,
+        **job("render_figures", mem_mb=1000, runtime=10),
     params:
         code=code_digest("workflow_scripts.report.render_figures"),
     shell:
@@ -93,9 +87,7 @@ rule choose_examples:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
-        gpu=0,
+        **job("choose_examples", mem_mb=1000, runtime=10),
     params:
         title=lambda wildcards: EXAMPLE_TITLES[wildcards.benchmark],
         images=lambda wildcards, input: folders(input.images),
@@ -122,9 +114,7 @@ rule choose_captions:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
-        gpu=0,
+        **job("choose_captions", mem_mb=1000, runtime=10),
     params:
         title=EXAMPLE_TITLES["flickr8k_captions"],
         images=lambda wildcards, input: folders(input.images),
@@ -163,9 +153,7 @@ rule render_page:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
-        gpu=0,
+        **job("render_page", mem_mb=1000, runtime=10),
     params:
         settings=REPORT_SETTINGS,
         times=f"{R}/benchmarks",
@@ -192,9 +180,7 @@ rule import_runs:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=20,
-        gpu=0,
+        **job("import_runs", mem_mb=1500, runtime=20),
     params:
         results=lambda wildcards, output: folder(folder(output[0])),
         tracking=TRACKING_URI,
@@ -220,9 +206,7 @@ rule check_expected:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
-        gpu=0,
+        **job("check_expected", mem_mb=1000, runtime=10),
     params:
         code=code_digest("workflow_scripts.report.check_expected"),
     shell:

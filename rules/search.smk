@@ -16,9 +16,7 @@ rule build_index:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
-        gpu=0,
+        **job("build_index", mem_mb=2000, runtime=60),
     params:
         folder=lambda wildcards, output: folder(output[0]),
         images=lambda wildcards, input: folders(input.images),
@@ -47,9 +45,7 @@ rule search_sheet:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
-        gpu=0,
+        **job("search_sheet", mem_mb=2000, runtime=10),
     params:
         index=lambda wildcards, input: folder(input.index),
         feature_extractor=lambda wildcards, input: folder(input.feature_extractor),

@@ -14,9 +14,7 @@ rule fetch_files:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=240,
-        gpu=0,
+        **job("fetch_files", mem_mb=1000, runtime=240),
     params:
         web=WEB,
         source=lambda wildcards: ANNOTATIONS[wildcards.annotations].name,
@@ -43,9 +41,7 @@ rule list_image_urls:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
-        gpu=0,
+        **job("list_image_urls", mem_mb=2000, runtime=30),
     params:
         image_set=lambda wildcards: IMAGES[wildcards.images].name,
         annotations=lambda wildcards, input: folders(input),
@@ -72,11 +68,9 @@ rule download_images:
         images=one_of(IMAGES, packed=False),
     conda:
         "../envs/environment.yaml"
-    threads: 1
+    threads: job_threads("download_images", 1)
     resources:
-        mem_mb=2000,
-        runtime=1440,
-        gpu=0,
+        **job("download_images", mem_mb=2000, runtime=1440),
     params:
         web=WEB,
         image_set=lambda wildcards: IMAGES[wildcards.images].name,
@@ -103,11 +97,9 @@ rule pack_images:
         images=one_of(IMAGES, packed=True),
     conda:
         "../envs/environment.yaml"
-    threads: 1
+    threads: job_threads("pack_images", 1)
     resources:
-        mem_mb=2000,
-        runtime=120,
-        gpu=0,
+        **job("pack_images", mem_mb=2000, runtime=120),
     params:
         pictures=lambda wildcards, input: folder(input.archive),
         image_set=lambda wildcards: IMAGES[wildcards.images].name,
@@ -136,9 +128,7 @@ rule fetch_model:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=240,
-        gpu=0,
+        **job("fetch_model", mem_mb=1000, runtime=240),
     params:
         web=WEB,
         name=lambda wildcards: MODELS[wildcards.model].name,

@@ -19,11 +19,9 @@ rule train_adaptor:
         stage="pretrain|finetune|finetune_okvqa|finetune_refcoco",
     conda:
         "../envs/environment.yaml"
-    threads: 1
+    threads: job_threads("train_adaptor", 1)
     resources:
-        mem_mb=2500,
-        runtime=60,
-        gpu=0,
+        **{**job("train_adaptor", mem_mb=2500, runtime=60), "gpu": training_processes},
         attempt=lambda wildcards, attempt: attempt,
     params:
         folder=lambda wildcards, output: folder(output[0]),

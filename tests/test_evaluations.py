@@ -60,7 +60,7 @@ def test_retrieval_has_the_methods_that_there_are_models_for():
 
 
 def test_each_benchmark_has_one_scorer_and_its_split_the_data_sets_name():
-    assert scored_by("score_exact_match") == ["visual_genome", "flickr8k_is_true"]
+    assert scored_by("score_exact_match") == ["visual_genome", "gqa", "flickr8k_is_true"]
     assert split_name("flickr8k_captions", "validation") == "dev"
     assert split_name("daquar", "validation") == "validation"
     assert split_name("flickr8k_captions", "test") == "test"

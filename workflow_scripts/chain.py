@@ -1,7 +1,7 @@
 """What a configuration asks for: every product of the chain with what defines it, and so the folder it lies in.
 
-Nothing here reads a file: identities follow from settings and from the identities of what lies upstream. A changed
-setting is a new folder, and setting it back finds the old one.
+Nothing here reads a file but the registry: identities follow from settings and from the identities of what lies
+upstream. A changed setting is a new folder, and setting it back finds the old one.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +13,7 @@ from workflow_scripts.config.base import Section
 from workflow_scripts.config.data import BenchmarkSettings
 from workflow_scripts.config.settings import Roles, Scale, Settings
 from workflow_scripts.identity import run_id
+from workflow_scripts.sources.registry import load_registry
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Chain:
         return Product("images", image_set, definition, self._source(), self.scale.download)
 
     def pretrained(self, role: str) -> Product | None:
-        """A model that others trained, as the registry has it: vision_encoder, text_encoder or language_model."""
+        """A model that others trained, as the registry has it; role is a field of `PretrainedModels`."""
         name = getattr(self.scale.pretrained, role)
         return Product("models", name, {"registered_model": name}) if name else None
 
@@ -110,6 +111,11 @@ class Chain:
                 parents[role] = model
             name = "feature_extractor"
             return Product("models", name, {"model": name}, parents, self.scale.q_former)
+        pretrained = self.pretrained("feature_extractor")
+        if pretrained:
+            geometry = self.scale.feature_extractor_geometry
+            name = "feature_extractor"
+            return Product("models", name, {"model": name}, {"pretrained": pretrained}, geometry)
         return Product(
             "models",
             "feature_extractor",
@@ -121,6 +127,8 @@ class Chain:
     @cached_property
     def language_model(self) -> Product:
         pretrained = self.pretrained("language_model")
+        if pretrained and not _is_gguf(pretrained.name):
+            return pretrained
         if pretrained:
             return Product("models", "language_model", {"model": "language_model"}, {"pretrained": pretrained})
         return Product(
@@ -134,7 +142,7 @@ class Chain:
     @cached_property
     def clip(self) -> Product | None:
         if self.scale.clip is None:
-            return None
+            return self.pretrained("clip")
         return Product("models", "clip", {"model": "clip"}, {"corpus": self.corpus("vision")}, self.scale.clip)
 
     def corpus(self, kind: str) -> Product:
@@ -163,8 +171,20 @@ class Chain:
 
     @cached_property
     def pairs(self) -> Product:
-        parents = {name: self.images(name) for name in self.scale.roles.pretraining}
+        parents = {name: self.images(name) for name in self.scale.roles.pretraining} | self._exclusions
         return Product("data", "pairs", {"data": "pairs"}, parents, self.scale.filter)
+
+    @property
+    def exclusions(self) -> Product | None:
+        """The list of training pictures that evaluations ask about; None where all may be trained on."""
+        return self._exclusions.get("exclusions")
+
+    @cached_property
+    def _exclusions(self) -> dict[str, Product]:
+        if not self.scale.exclude:
+            return {}
+        definition = {"data": "exclusions", "pictures_of": sorted(self.scale.exclude)}
+        return {"exclusions": Product("data", "exclusions", definition, self._source())}
 
     def mix(self, name: str) -> Product:
         settings = {
@@ -175,7 +195,8 @@ class Chain:
         }[name]
         if settings is None:
             raise ValueError(f"experiments.{self.label} needs {name}, for which this scale has no settings.")
-        return Product("data", name, {"data": name}, self._mix_images(name), settings)
+        parents = self._mix_images(name) | (self._exclusions if name == "visual_genome_mix" else {})
+        return Product("data", name, {"data": name}, parents, settings)
 
     def _mix_images(self, name: str) -> dict[str, Product]:
         roles = self.scale.roles
@@ -200,6 +221,7 @@ class Chain:
             "visual_genome": (roles.visual_genome, scale.visual_genome),
             "okvqa": (roles.okvqa_val, scale.okvqa),
             "refcoco": (roles.refcoco, scale.refcoco),
+            "gqa": (roles.gqa, scale.gqa),
             "daquar": (roles.daquar_test or roles.daquar, scale.daquar),
             "flickr8k_captions": (roles.retrieval, scale.captions),
             "flickr8k_is_true": (roles.retrieval, scale.is_true),
@@ -254,6 +276,11 @@ class Chain:
     @property
     def runs(self) -> list[Product]:
         return [self.run(stage) for stage in self.stages]
+
+
+def _is_gguf(model: str) -> bool:
+    """Whether a registered model comes as a GGUF file, which has to be converted first."""
+    return any(file.name.endswith(".gguf") for file in load_registry().source(model).files)
 
 
 def chains(settings: Settings) -> dict[str, Chain]:

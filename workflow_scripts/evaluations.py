@@ -10,6 +10,7 @@ SCORERS = {
     "visual_genome": "score_exact_match",
     "okvqa": "score_vqa",
     "refcoco": "score_rec",
+    "gqa": "score_exact_match",
     "flickr8k_captions": "score_captions",
     "flickr8k_is_true": "score_exact_match",
     "daquar": "score_wups",
@@ -85,6 +86,9 @@ def _of_run(chain: Chain, stage: str) -> Iterable[Evaluation]:
             name = "after_shuffled_images"
             yield _predicted(chain, stage, "visual_genome", name, f"visual_genome.exact_match.{name}", shuffle=True)
             yield _guessed(chain, "visual_genome")
+    if roles.gqa and stage in ("pretrain", "finetune"):
+        variant = {"pretrain": "before", "finetune": "after"}[stage]
+        yield _predicted(chain, stage, "gqa", variant, f"gqa.exact_match.{variant}")
     if "flickr8k_captions" in chain.benchmarks and stage == "pretrain":
         yield _predicted(chain, stage, "flickr8k_captions", "pretrained", "flickr8k.captions")
         name, suffix = "pretrained_shuffled_images", "_shuffled_images"

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from workflow_scripts.config.base import Section
 from workflow_scripts.config.data import BenchmarkSettings, DownloadSettings, FilterSettings, MixSettings
 from workflow_scripts.config.evaluation import PredictSettings
+from workflow_scripts.config.jobs import JobSettings, PreflightSettings
 from workflow_scripts.config.language import LanguageModelSettings
 from workflow_scripts.config.search import IndexSettings
 from workflow_scripts.config.training import TrainingSettings
@@ -18,6 +19,7 @@ from workflow_scripts.config.vision import (
     ClipSettings,
     FeatureExtractorSettings,
     LinearBaselineSettings,
+    QformerGeometry,
     QFormerSettings,
 )
 from workflow_scripts.config.world import WorldSettings
@@ -26,6 +28,7 @@ Model = TypeVar("Model", bound=Section)
 # The experiment that the tables of the report are about; it comes first, whatever else is asked for.
 REPORT = "report"
 Stage = Literal["pretrain", "finetune", "finetune_okvqa", "finetune_refcoco"]
+EvaluationPictures = Literal["karpathy", "okvqa", "refcoco"]
 
 
 class Roles(Section):
@@ -45,6 +48,7 @@ class Roles(Section):
     okvqa_train: str | None = Field(None, description="Image set of the OK-VQA training questions.")
     okvqa_val: str | None = Field(None, description="Image set of the OK-VQA validation questions.")
     refcoco: str | None = Field(None, description="Image set of the referring expressions.")
+    gqa: str | None = Field(None, description="Image set of GQA's testdev-balanced questions.")
     daquar: str | None = Field(None, description="Image set of the DAQUAR training questions.")
     daquar_test: str | None = Field(None, description="Image set of the DAQUAR test questions.")
 
@@ -73,6 +77,8 @@ class PretrainedModels(Section):
     vision_encoder: str | None = Field(None, description="Frozen vision encoder in front of the Q-Former.")
     text_encoder: str | None = Field(None, description="BERT whose weights the Q-Former starts from.")
     language_model: str | None = Field(None, description="Frozen language model.")
+    feature_extractor: str | None = Field(None, description="Whole BLIP-2 feature extractor, as LAVIS publishes it.")
+    clip: str | None = Field(None, description="CLIP of the retrieval baseline, a Hugging Face folder.")
 
 
 def _split_name(value: Any) -> Any:
@@ -87,6 +93,12 @@ class Scale(Section):
     world: WorldSettings | None = Field(None, description="The miniature world; null for real data.")
     roles: Roles
     maximum_images: dict[str, int] = Field({}, description="Keep the first N pictures of an image set, by id.")
+    picture_archives: dict[str, str] = Field(
+        {}, description="Data sets whose archives hold the pictures of image sets that are fetched by URL otherwise."
+    )
+    exclude: list[EvaluationPictures] = Field(
+        [], description="Evaluations whose COCO pictures are left out of pretraining and of the Visual Genome mix."
+    )
     download: DownloadSettings
     filter: FilterSettings
     mix: MixSettings | None = Field(None, description="The finetuning mix of Visual Genome and MiniGPT-4.")
@@ -100,10 +112,13 @@ class Scale(Section):
     q_former: QFormerSettings | None = Field(
         None, description="Training of a Q-Former on the tokens of a pretrained vision encoder."
     )
+    feature_extractor_geometry: QformerGeometry | None = Field(
+        None, description="Sizes of pretrained.feature_extractor, which its checkpoint must fit."
+    )
     linear_baseline: LinearBaselineSettings | None = Field(
         None, description="Retrieval by mean-pooled tokens and a bag of words; null leaves its row out."
     )
-    language_model: LanguageModelSettings
+    language_model: LanguageModelSettings = LanguageModelSettings()
     clip: ClipSettings | None = Field(None, description="The baseline of Table 1; null leaves its row empty.")
     pretrain: TrainingSettings
     finetune: TrainingSettings | None = None
@@ -117,16 +132,24 @@ class Scale(Section):
     okvqa: BenchmarkSettings = BenchmarkSettings()
     refcoco: BenchmarkSettings = BenchmarkSettings()
     retrieval: BenchmarkSettings = BenchmarkSettings()
+    gqa: BenchmarkSettings = BenchmarkSettings()
     daquar: BenchmarkSettings = BenchmarkSettings()
     captions: BenchmarkSettings | None = Field(None, description="Captions of the retrieval pictures; null asks none.")
     is_true: BenchmarkSettings | None = Field(None, description="Is a caption true of a picture; null does not ask.")
     index: IndexSettings
     queries: list[str] = Field(min_length=1, description="What the report's search sheet asks for.")
+    jobs: dict[str, JobSettings] = Field({}, description="What jobs ask for in place of what their rules say, by rule.")
+    preflight: PreflightSettings | None = Field(None, description="What is checked first; null checks nothing.")
 
     @model_validator(mode="after")
     def _has_one_feature_extractor(self) -> Self:
-        if (self.feature_extractor is None) == (self.q_former is None):
-            raise ValueError("a scale needs either feature_extractor or q_former, not both and not neither")
+        ways = (self.feature_extractor, self.q_former, self.pretrained.feature_extractor)
+        if sum(way is not None for way in ways) != 1:
+            raise ValueError("a scale needs one of feature_extractor, q_former and pretrained.feature_extractor")
+        if (self.pretrained.feature_extractor is None) != (self.feature_extractor_geometry is None):
+            raise ValueError("pretrained.feature_extractor and feature_extractor_geometry belong together: set both")
+        if self.clip is not None and self.pretrained.clip is not None:
+            raise ValueError("clip is trained here and pretrained.clip by others: set one of them")
         if self.world is None and (self.feature_extractor is not None or self.clip is not None):
             raise ValueError("feature_extractor and clip learn from the pictures of a world, which this scale lacks")
         encoders = (self.pretrained.vision_encoder, self.pretrained.text_encoder)
@@ -153,6 +176,7 @@ class Settings(Section):
     scale: str
     results: str = Field("results", description="Folder for everything that a run writes.")
     mirror: str | None = Field(None, description="A folder with one sub-folder a host, served in place of the web.")
+    gpu_partition: str = Field("gpu", description="The cluster's name of the partition of jobs that ask for GPUs.")
     experiments: dict[str, Experiment] = Field(min_length=1)
     values: Scale
     of_experiments: dict[str, Scale] = Field(description="The scale's values with each experiment's changes.")
@@ -168,12 +192,13 @@ def load_settings(config: Mapping[str, Any], scales: Path) -> Settings:
     Raises:
         ValueError: one sentence that names the key, the value and what is allowed.
     """
-    own = {key: config[key] for key in ("results", "mirror", "experiments") if key in config}
+    own = {key: config[key] for key in ("results", "mirror", "gpu_partition", "experiments") if key in config}
     name = config.get("scale")
     known = sorted(path.stem for path in scales.glob("*.yaml"))
     if name not in known:
         raise ValueError(f"scale = {name!r}: there is no such scale; choose one of {', '.join(known)}.")
     values = yaml.safe_load((scales / f"{name}.yaml").read_text(encoding="utf-8"))
+    own["experiments"] = merge(values.pop("experiments", {}), own.get("experiments") or {})
     overrides = {key: value for key, value in config.items() if key not in own and key != "scale"}
     values = merge(values, overrides)
     scale = _validated(Scale, values, "")

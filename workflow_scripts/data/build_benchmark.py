@@ -11,7 +11,7 @@ from workflow_scripts.config.data import BenchmarkSettings
 from workflow_scripts.data.boxes import format_box
 from workflow_scripts.data.photo_questions import about_captions, about_rooms, about_truth
 from workflow_scripts.data.question_table import QuestionTable, Row
-from workflow_scripts.data.readers import okvqa, refcoco, visual_genome
+from workflow_scripts.data.readers import gqa, okvqa, refcoco, visual_genome
 from workflow_scripts.data.shards import ImageSet
 from workflow_scripts.data.splits import SPLIT_NAMES, Splits
 from workflow_scripts.data.tables import QUESTION_SCHEMA, sorted_counts, write_table
@@ -29,7 +29,8 @@ OF_PHOTOS = {
     "flickr8k_is_true": about_truth,
     "daquar": about_rooms,
 }
-BENCHMARKS = ("visual_genome", "okvqa", "refcoco", *OF_PHOTOS)
+BENCHMARKS = ("visual_genome", "okvqa", "refcoco", "gqa", *OF_PHOTOS)
+GQA_FILE = "testdev_balanced_questions.json"
 REFCOCO_SPLITS = {"train": "train", "test": "val", "validation": "testB"}
 """The report evaluates on RefCOCO's val; settings are chosen on testB."""
 
@@ -103,6 +104,18 @@ class Builder(QuestionTable):
             row = self.row(item.id, item.image_id, query, answer, "refcoco", **more)
             if row:
                 rows.append({**row, "image_width": width, "image_height": height})
+        return self.sample(rows, self.settings.questions)
+
+    def gqa(self, folder: Path) -> list[Row]:
+        """Questions of testdev-balanced; the kind is GQA's structural type."""
+        questions, removed = gqa.read_questions(folder, GQA_FILE)
+        self.removed.update(removed)
+        rows = []
+        for item in questions:
+            query, answer = normalise_query(item.query), normalise_answer(item.answer)
+            row = self.row(item.id, item.image_id, query, answer, "vqa", kind=item.kind or question_kind(query))
+            if row:
+                rows.append(row)
         return self.sample(rows, self.settings.questions)
 
 

@@ -11,6 +11,7 @@ from workflow_scripts.command_line import run_command
 from workflow_scripts.config.data import MixSettings
 from workflow_scripts.data.boxes import format_box
 from workflow_scripts.data.captions import Caption
+from workflow_scripts.data.exclusions import EXCLUDED, read_exclusions
 from workflow_scripts.data.readers import daquar, flickr8k, minigpt4, okvqa, refcoco, visual_genome
 from workflow_scripts.data.shards import ImageSet
 from workflow_scripts.data.splits import Splits
@@ -33,7 +34,8 @@ DATA_SETS = ("visual_genome", "minigpt4", "okvqa", "refcoco", "daquar", "flickr8
 class Candidates:
     """Samples to draw from, by task; queries that a template words are worded when drawn."""
 
-    def __init__(self) -> None:
+    def __init__(self, excluded: frozenset[str] = frozenset()) -> None:
+        self.excluded = excluded
         self.by_task: dict[str, list[Row]] = {}
         self.removed: Counter[str] = Counter()
 
@@ -42,6 +44,8 @@ class Candidates:
         query, answer = normalise_query(query), normalise_answer(answer) if task == "vqa" else normalise_query(answer)
         if image_id not in image_set.images:
             self.removed["picture could not be fetched"] += 1
+        elif image_set.key(image_id) in self.excluded:
+            self.removed[EXCLUDED] += 1
         elif not answer or not query:
             self.removed["query or answer is empty"] += 1
         else:
@@ -188,10 +192,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--settings", default="{}", help="JSON of MixSettings")
     parser.add_argument("--split-file", type=Path, help="JSON {image set: {split: [ids]}}; else by hash of the id")
+    parser.add_argument("--exclude", type=Path, help="list of pictures to leave out (list_exclusions)")
     parser.add_argument("--output", type=Path, required=True, help="folder for samples.parquet and manifest.json")
     arguments = parser.parse_args(argv)
     settings = MixSettings.model_validate_json(arguments.settings)
-    candidates = Candidates()
+    candidates = Candidates(read_exclusions(arguments.exclude))
     for data_set, annotations, images in arguments.source:
         image_set = ImageSet.open(Path(images))
         collect(data_set, Path(annotations), image_set, arguments.split_file, settings.seed, candidates)

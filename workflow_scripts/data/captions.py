@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.data.readers import coco, conceptual_captions, flickr8k
+from workflow_scripts.data.readers import coco, conceptual_captions, flickr8k, karpathy, webdataset
 from workflow_scripts.data.readers.common import find_file
 from workflow_scripts.sources.registry import ImageList
 
@@ -30,4 +30,11 @@ def read_captions(entry: ImageList, folder: Path) -> tuple[list[Caption], Counte
     if entry.reader == "flickr8k":
         captions, removed = flickr8k.read_captions(folder)
         return [Caption(item.id, item.image_id, item.text) for item in captions], removed
+    if entry.reader == "karpathy":
+        _, sentences, removed = karpathy.read_captions(folder, entry.subset or "")
+        return [Caption(item.id, item.image_id, item.text) for item in sentences], removed
+    if entry.reader == "webdataset":
+        table, removed = webdataset.read_index(folder)
+        columns = (table["id"].to_pylist(), table["text"].to_pylist())
+        return [Caption(key, key, text) for key, text in zip(*columns, strict=True)], removed
     raise ValueError(f"The data set {entry.data_set} has no captions to learn from or to search with.")

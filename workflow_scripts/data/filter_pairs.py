@@ -9,6 +9,7 @@ from pathlib import Path
 from workflow_scripts.command_line import progress, run_command
 from workflow_scripts.config.data import FilterSettings
 from workflow_scripts.data.captions import Caption, read_captions
+from workflow_scripts.data.exclusions import EXCLUDED, read_exclusions
 from workflow_scripts.data.shards import ImageSet
 from workflow_scripts.data.tables import PAIR_SCHEMA, sorted_counts, write_table
 from workflow_scripts.data.text import collapse_whitespace, count_tokens, normalise_caption
@@ -18,7 +19,11 @@ logger = logging.getLogger("filter_pairs")
 
 
 def filter_captions(
-    captions: Sequence[Caption], image_set: ImageSet, settings: FilterSettings, removed: Counter[str]
+    captions: Sequence[Caption],
+    image_set: ImageSet,
+    settings: FilterSettings,
+    removed: Counter[str],
+    excluded: frozenset[str] = frozenset(),
 ) -> Iterator[dict[str, str]]:
     """Yield the kept pairs of one image set as rows of the table; counts the others in `removed`.
 
@@ -30,6 +35,9 @@ def filter_captions(
         image = image_set.images.get(image_id)
         if image is None:
             removed["picture could not be fetched"] += 1
+            continue
+        if image_set.key(image_id) in excluded:
+            removed[EXCLUDED] += 1
             continue
         text = (
             normalise_caption(caption.text)
@@ -70,10 +78,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--settings", default="{}", help="JSON of FilterSettings")
     parser.add_argument("--output", type=Path, required=True, help="folder for samples.parquet and manifest.json")
+    parser.add_argument("--exclude", type=Path, help="list of pictures to leave out (list_exclusions)")
     parser.add_argument("--registry", type=Path, default=TABLE)
     arguments = parser.parse_args(argv)
     settings = FilterSettings.model_validate_json(arguments.settings)
     registry = load_registry(arguments.registry)
+    excluded = read_exclusions(arguments.exclude)
     removed: Counter[str] = Counter()
     rows: list[dict[str, str]] = []
     sources: dict[str, dict[str, int]] = {}
@@ -86,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         known = image_set.images.keys() | image_set.failed.keys()
         wanted = [caption for caption in captions if caption.image_id in known]
         before = len(rows)
-        rows.extend(filter_captions(wanted, image_set, settings, removed))
+        rows.extend(filter_captions(wanted, image_set, settings, removed, excluded))
         sources[name] = {
             "captions": len(captions) + sum(not_read.values()),
             "of_pictures_not_asked_for": len(captions) - len(wanted),

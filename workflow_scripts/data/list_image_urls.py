@@ -14,10 +14,13 @@ from workflow_scripts.data.readers import (
     conceptual_captions,
     daquar,
     flickr8k,
+    gqa,
+    karpathy,
     minigpt4,
     okvqa,
     refcoco,
     visual_genome,
+    webdataset,
 )
 from workflow_scripts.data.readers.common import find_file
 from workflow_scripts.sources.registry import TABLE, ImageList, ImageSet, load_registry
@@ -47,6 +50,13 @@ def list_pictures(entry: ImageList, folder: Path) -> dict[str, str]:
     if entry.reader == "minigpt4":
         descriptions, _ = minigpt4.read_descriptions(folder)
         return {description.image_id: f"{description.image_id}.jpg" for description in descriptions}
+    if entry.reader == "karpathy":
+        return karpathy.read_captions(folder, entry.subset or "")[0]
+    if entry.reader == "gqa":
+        scene_questions, _ = gqa.read_questions(folder, entry.file or "")
+        return {question.image_id: f"{question.image_id}.jpg" for question in scene_questions}
+    if entry.reader == "webdataset":
+        return webdataset.addresses(folder, entry.data_set)
     raise ValueError(f"The data set {entry.data_set} lists no pictures.")
 
 

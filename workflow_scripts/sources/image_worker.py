@@ -10,8 +10,8 @@ import urllib.request
 import urllib.response
 from http.client import HTTPResponse
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from typing import Any, BinaryIO
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from img2dataset.downloader import Downloader
 from img2dataset.resizer import Resizer
@@ -47,9 +47,16 @@ class ArchiveHandler(urllib.request.BaseHandler):
         self.root = root
 
     def archive_open(self, request: urllib.request.Request) -> urllib.response.addinfourl:
-        """Open one file."""
-        path = self.root / unquote(urlsplit(request.full_url).path).lstrip("/")
-        return urllib.response.addinfourl(path.open("rb"), email.message.Message(), request.full_url)
+        """Open one file, or the part of a tar file that the address names by offset and size."""
+        parts = urlsplit(request.full_url)
+        path = self.root / unquote(parts.path).lstrip("/")
+        stream: BinaryIO = path.open("rb")
+        if parts.query:
+            place = parse_qs(parts.query)
+            with stream:
+                stream.seek(int(place["offset"][0]))
+                stream = io.BytesIO(stream.read(int(place["size"][0])))
+        return urllib.response.addinfourl(stream, email.message.Message(), request.full_url)
 
 
 class MirrorDownloader(Downloader):

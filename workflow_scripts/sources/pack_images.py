@@ -30,11 +30,22 @@ def list_pictures(folder: Path, image_set: str) -> dict[str, str]:
     return pictures
 
 
-def choose_pictures(pictures: dict[str, str], url_list: Path, folder: Path) -> dict[str, str]:
-    """Return the listed ones of an archive's pictures; what it lacks keeps the listed address, and fails there."""
+def read_url_list(url_list: Path) -> dict[str, str]:
+    """Return address by id of a list of pictures."""
     check_url_list(url_list)
     table = pq.read_table(url_list, columns=["id", "url"])
-    wanted = dict(zip(table["id"].to_pylist(), table["url"].to_pylist(), strict=True))
+    return dict(zip(table["id"].to_pylist(), table["url"].to_pylist(), strict=True))
+
+
+def in_packed_tars(url_list: Path) -> bool:
+    """Whether a list says itself where in tar files its pictures lie (`archive://NAME/x.tar?offset=1536&size=99`)."""
+    first = next(iter(read_url_list(url_list).values()))
+    return ".tar?offset=" in first
+
+
+def choose_pictures(pictures: dict[str, str], url_list: Path, folder: Path) -> dict[str, str]:
+    """Return the listed ones of an archive's pictures; what it lacks keeps the listed address, and fails there."""
+    wanted = read_url_list(url_list)
     if not wanted.keys() & pictures.keys():
         raise ValueError(
             f"{folder} holds none of the {len(wanted)} pictures that {url_list} names ({next(iter(wanted))}, ...); "
@@ -53,9 +64,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--settings", default="{}", help="JSON of DownloadSettings")
     arguments = parser.parse_args(argv)
     settings = DownloadSettings.model_validate_json(arguments.settings)
-    pictures = list_pictures(arguments.pictures, arguments.image_set)
-    if arguments.url_list:
-        pictures = choose_pictures(pictures, arguments.url_list, arguments.pictures)
+    if arguments.url_list and in_packed_tars(arguments.url_list):
+        pictures = read_url_list(arguments.url_list)
+    else:
+        pictures = list_pictures(arguments.pictures, arguments.image_set)
+        if arguments.url_list:
+            pictures = choose_pictures(pictures, arguments.url_list, arguments.pictures)
     arguments.output.mkdir(parents=True, exist_ok=True)
     url_list = arguments.output / "urls.parquet"
     pq.write_table(pa.table({"id": list(pictures), "url": list(pictures.values())}), url_list)

@@ -1,8 +1,9 @@
 """The table of data sets, models and image sets that the workflow can fetch."""
 
+import re
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import yaml
@@ -13,9 +14,20 @@ from workflow_scripts.config.base import Section
 TABLE = Path(__file__).with_name("registry.yaml")
 
 ReaderName = Literal[
-    "coco", "conceptual_captions", "daquar", "flickr8k", "minigpt4", "okvqa", "refcoco", "visual_genome"
+    "coco",
+    "conceptual_captions",
+    "daquar",
+    "flickr8k",
+    "gqa",
+    "karpathy",
+    "minigpt4",
+    "okvqa",
+    "refcoco",
+    "visual_genome",
+    "webdataset",
 ]
 URL = r"^https?://\S+$"
+_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
 
 class SourceFile(Section):
@@ -54,13 +66,39 @@ class SourceFile(Section):
 
 
 class Source(Section):
-    """A data set or a model: files that are fetched together."""
+    """A data set or a model: files that are fetched together.
+
+    A file named `part-{0000..0575}.tar` stands for 576 files; its address has the same braces.
+    """
 
     title: str
     licence: str
     citation: str
+    gated: str | None = Field(
+        None, pattern=URL, description="Page on which its owner grants access, where files need a token."
+    )
+    unverified: str | None = Field(
+        None, description="What of this row nobody has seen at its source: written from memory or from third parties."
+    )
+    gigabytes: float | None = Field(None, gt=0, description="Size of all files, about, where single sizes are unknown.")
+    chat_template: str | None = Field(None, description="Chat template of a language model that comes without one.")
     files: list[SourceFile] = Field(min_length=1)
     mirror_files: list[SourceFile] = Field([], description="Another form of the same, fetched where a mirror has it.")
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _expands_ranges(cls, files: Any) -> Any:
+        if not isinstance(files, list):
+            return files
+        return [one for file in files for one in (_expanded(file) if isinstance(file, dict) else [file])]
+
+    @property
+    def size(self) -> float | None:
+        """Bytes of all files, about; None where unknown."""
+        if self.gigabytes is not None:
+            return self.gigabytes * 1e9
+        sizes = [file.size for file in self.files]
+        return float(sum(size for size in sizes if size)) if all(sizes) else None
 
     @model_validator(mode="after")
     def _has_distinct_files(self) -> "Source":
@@ -86,6 +124,17 @@ class Source(Section):
         if on_mirror and not self.mirror_files:
             raise ValueError(f"{self.title!r} has no mirror_files in the registry; it is fetched from its owner only.")
         return self.model_copy(update={"files": self.mirror_files if on_mirror else self.files, "mirror_files": []})
+
+
+def _expanded(file: dict[str, Any]) -> list[dict[str, Any]]:
+    """One entry for each number of the range that a file's name has, or the entry itself."""
+    found = _RANGE.search(str(file.get("name", "")))
+    if found is None:
+        return [file]
+    first, last = found.groups()
+    numbers = [f"{number:0{len(first)}d}" for number in range(int(first), int(last) + 1)]
+    texts = {key: value for key, value in file.items() if isinstance(value, str)}
+    return [{**file, **{key: _RANGE.sub(number, text) for key, text in texts.items()}} for number in numbers]
 
 
 class ImageList(Section):

@@ -25,6 +25,14 @@ class Patience:
     timeout_seconds: float = 30.0
 
 
+@dataclass(frozen=True)
+class Access:
+    """The right to fetch files that their owner gives to some only: a token, and the page where access is granted."""
+
+    token: str
+    page: str
+
+
 class _GivenUpError(Exception):
     """The address will not give the file, however often it is asked."""
 
@@ -35,7 +43,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def fetch(urls: list[str], target: Path, sha256: str | None, patience: Patience) -> str:
+def fetch(urls: list[str], target: Path, sha256: str | None, patience: Patience, access: Access | None = None) -> str:
     """Fetch the first of the addresses that gives the file; returns its sha256.
 
     What an interrupted attempt left (`.name.part`) is continued if the server still has the same version.
@@ -46,7 +54,7 @@ def fetch(urls: list[str], target: Path, sha256: str | None, patience: Patience)
     said: list[str] = []
     for url in urls:
         try:
-            found = _fetch_from(url, target, sha256, patience)
+            found = _fetch_from(url, target, sha256, patience, access)
         except _GivenUpError as error:
             said.append(f"{url}: {error}")
             logger.warning("%s: %s", url, error)
@@ -55,19 +63,21 @@ def fetch(urls: list[str], target: Path, sha256: str | None, patience: Patience)
     raise ValueError(f"{target.name} could not be fetched. " + "; ".join(said) + ". Run the command again later.")
 
 
-def _fetch_from(url: str, target: Path, sha256: str | None, patience: Patience) -> str:
+def _fetch_from(url: str, target: Path, sha256: str | None, patience: Patience, access: Access | None) -> str:
     part, tag = target.with_name(f".{target.name}.part"), target.with_name(f".{target.name}.etag")
     last = ""
     for attempt in range(patience.attempts):
         if attempt:
             time.sleep(patience.pause_seconds * 2 ** (attempt - 1))
         try:
-            _receive(url, part, tag, patience)
+            _receive(url, part, tag, patience, access)
         except requests.RequestException as error:
             status = error.response.status_code if error.response is not None else None
             last = f"HTTP status {status}" if status else _short(error)
             if status == 404 and rewrite_url(url) != url:
                 last = f"the mirror has no file {url.partition('://')[2]}"
+            if status in (401, 403) and access is not None:
+                last = f"{last}: the token has no access; ask for it, with the token's account, at {access.page}"
             if status in _PERMANENT:
                 raise _GivenUpError(last) from error
             logger.info("%s: %s (attempt %d of %d)", url, last, attempt + 1, patience.attempts)
@@ -84,10 +94,12 @@ def _fetch_from(url: str, target: Path, sha256: str | None, patience: Patience) 
     raise _GivenUpError(f"{last} after {patience.attempts} attempts")
 
 
-def _receive(url: str, part: Path, tag: Path, patience: Patience) -> None:
+def _receive(url: str, part: Path, tag: Path, patience: Patience, access: Access | None) -> None:
     """Append what is missing to the partial file; raises a RequestException where the transfer breaks off."""
     have = part.stat().st_size if part.is_file() and tag.is_file() else 0
     headers = {"Accept-Encoding": "identity"}
+    if access is not None:  # requests drops it where the answer leads to another host
+        headers["Authorization"] = f"Bearer {access.token}"
     if have:
         headers |= {"Range": f"bytes={have}-", "If-Range": tag.read_text()}
     timeout = (patience.timeout_seconds, patience.timeout_seconds)

@@ -5,17 +5,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.data.readers.coco import image_id as coco_image_id
 from workflow_scripts.data.readers.common import find_file, load_json, records, required, text_of
 
 
 @dataclass(frozen=True)
 class GenomeImage:
-    """A picture, in one of two folders on the server; width and height in pixels of the original."""
+    """A picture, in one of two folders on the server; width and height in pixels of the original.
+
+    `coco_id` is that of the same picture in COCO, twelve digits; None for pictures that are not COCO's.
+    """
 
     id: str
     url: str
     width: int
     height: int
+    coco_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,9 @@ def read_images(folder: Path) -> tuple[dict[str, GenomeImage], Counter[str]]:
             removed["duplicate image id"] += 1
             continue
         url = text_of(required(entry, "url", path, position))
-        images[key] = GenomeImage(key, url, int(entry["width"]), int(entry["height"]))
+        coco_id = entry.get("coco_id")
+        twin = None if coco_id is None else coco_image_id(coco_id)
+        images[key] = GenomeImage(key, url, int(entry["width"]), int(entry["height"]), twin)
     return images, removed
 
 

@@ -1,0 +1,24 @@
+# Before anything long starts, where a scale asks for it: GPUs, bf16, NCCL, disk and access to gated models.
+
+if SCALE.preflight:
+
+    rule preflight:
+        output:
+            f"{R}/preflight/checked.json",
+        log:
+            f"{R}/logs/preflight.log",
+        benchmark:
+            f"{R}/benchmarks/preflight.tsv"
+        conda:
+            "../envs/environment.yaml"
+        threads: job_threads("preflight", 1)
+        resources:
+            **job("preflight", mem_mb=4000, runtime=10),
+        params:
+            web=WEB,
+            models=sorted({model.name for model in MODELS.values()}),
+            settings=settings_json(SCALE.preflight),
+            code=code_digest("workflow_scripts.preflight.check"),
+        shell:
+            "{params.web} python -m workflow_scripts.preflight.check --models {params.models:q}"
+            " --settings {params.settings:q} --output {output:q} 2>&1 | tee {log:q}"
