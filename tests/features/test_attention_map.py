@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from workflow_scripts.config.vision import QformerGeometry
+from workflow_scripts.features.attention_map import AttentionMap, attention_map
+from workflow_scripts.models.blip2 import SPECIAL_TOKENS, ConvolutionalStem, build_blip2_qformer
+from workflow_scripts.models.efficientnet import EfficientNetEncoder
+from workflow_scripts.models.feature_extractor import FeatureExtractor
+
+SMALL = {"image_size": 64, "vit_width": 32, "vit_depth": 1, "vit_heads": 2, "embed_dim": 16, "max_text_length": 8}
+Q_FORMER = {"qformer_width": 32, "qformer_layers": 3, "qformer_heads": 2, "qformer_intermediate": 32}
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["every layer looks", "every other layer looks"])
+def extractor(request, tmp_path_factory):
+    vocabulary = tmp_path_factory.mktemp("vocabulary") / "vocab.txt"
+    vocabulary.write_text("\n".join([*SPECIAL_TOKENS, "a", "red", "kite"]) + "\n")
+    torch.manual_seed(1)
+    geometry = QformerGeometry(**SMALL, **Q_FORMER, qformer_dropout=0.1, cross_attention_freq=request.param)
+    return FeatureExtractor(build_blip2_qformer(geometry, vocabulary))
+
+
+@pytest.fixture
+def picture():
+    return Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8))
+
+
+def test_the_map_is_of_the_query_token_that_search_scores_a_picture_by(extractor, picture):
+    found = attention_map(extractor, picture, "a red kite")
+    projection = extractor.extract_images(extractor.transform(picture)[None])[1][0]
+    scores = projection @ extractor.embed_texts(["a red kite"])[0]
+    assert found.query == int(scores.argmax())
+    assert found.score == pytest.approx(float(scores.max()), abs=1e-5)
+    assert found.weights.shape == (4, 4)
+    assert found.weights.sum() == pytest.approx(1)
+
+
+def test_the_patch_that_alone_is_attended_to_has_all_the_weight(extractor, picture):
+    """Keys that answer to one token only: the class token is token 0, so the patch in row 2, column 1 is token 10."""
+    for layer in extractor.model.Qformer.bert.encoder.layer:
+        if layer.has_cross_attention:
+            layer.crossattention.self.register_forward_pre_hook(_attend_to(10), with_kwargs=False)
+    weights = attention_map(extractor, picture, "a red kite").weights
+    assert np.unravel_index(weights.argmax(), weights.shape) == (2, 1)
+    assert weights.max() > 0.99
+
+
+def _attend_to(token):
+    def mask(_module, arguments):
+        arguments = list(arguments)
+        blocked = torch.full((1, 1, 1, 17), -1e4)
+        blocked[..., token] = 0.0
+        arguments[4] = blocked  # encoder_attention_mask
+        return tuple(arguments)
+
+    return mask
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_no_description_is_an_error(extractor, picture, text):
+    with pytest.raises(ValueError, match="no description"):
+        attention_map(extractor, picture, text)
+
+
+def test_frozen_weights_keep_no_gradient(extractor, picture):
+    attention_map(extractor, picture, "a kite")
+    assert all(weight.grad is None and not weight.requires_grad for weight in extractor.model.parameters())
+
+
+def test_a_picture_is_lit_where_the_weights_are_and_keeps_its_size():
+    weights = np.zeros((4, 4), dtype=np.float32)
+    weights[0, 3] = 1
+    lit = np.asarray(AttentionMap(weights, 0.0, 0, 0.5).over(Image.new("RGB", (200, 100), "white")))[..., 0]
+    assert lit.shape == (100, 200)
+    assert lit[10, 190] == 255  # above, on the right
+    assert lit[90, 10] == lit[90, 190] == lit[10, 10] == 64
+
+
+def test_weights_that_are_equal_everywhere_leave_the_picture_as_it_is():
+    lit = AttentionMap(np.full((3, 3), 1 / 9, dtype=np.float32), 0.0, 0, 0.5).over(Image.new("RGB", (30, 30), "red"))
+    assert lit.getcolors() == [(900, (255, 0, 0))]
+
+
+@pytest.mark.parametrize(
+    ("encoder", "size", "tokens", "shift"),
+    [
+        (lambda: ConvolutionalStem(256, 16, 32).eval(), 256, lambda stem, pixels: stem(pixels), -0.5),
+        (lambda: EfficientNetEncoder().eval(), 672, lambda encoder, pixels: encoder.tokens(pixels), 0.5),
+    ],
+    ids=["our stem", "EfficientNet"],
+)
+def test_tokens_see_as_far_from_the_middle_of_their_cells_as_is_said(encoder, size, tokens, shift):
+    """The middle of what a token depends on, by the gradient over the pixels, where all weights are alike."""
+    encoder = encoder()
+    for module in encoder.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.constant_(module.weight, 0.01)
+    pixels = torch.ones((1, 3, size, size), requires_grad=True)
+    found = tokens(encoder, pixels)[0]
+    side = round(len(found) ** 0.5)
+    middle = side // 2
+    found[middle * side + middle].sum().backward()
+    strength = pixels.grad.abs().sum((0, 1))
+    place = torch.arange(size) + 0.5
+    cell = size / side
+    for axis in (0, 1):
+        along = strength.sum(axis)
+        centre = float((along * place).sum() / along.sum())
+        assert centre / cell - (middle + 0.5) == pytest.approx(shift, abs=0.05)
