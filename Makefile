@@ -4,13 +4,14 @@ SCALE ?= $(shell sed -n 's/^scale: *\([a-z_]*\).*/\1/p' config.yaml)
 CORES ?= all
 # more settings, as in CONFIG='mirror=/data filter={maximum_tokens:20}'
 CONFIG ?=
+MACHINE ?= this-cpu
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 STAMP := $(VENV)/.installed
 SLURM_PACKAGES := slurmctld slurmd slurm-client munge
 
-.PHONY: help env reproduce plan demo test test-fast test-browser slurm-test lint mlflow environment-files
+.PHONY: help env reproduce plan dry-run demo test test-fast test-browser slurm-test lint mlflow environment-files
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -27,10 +28,14 @@ $(STAMP): envs/requirements.txt envs/requirements.lock envs/without_dependencies
 	@touch $(STAMP)
 
 reproduce: env ## run the whole workflow at SCALE (that of config.yaml) and say where the report is
+	@python -m workflow_scripts.planning.plan --check --config scale=$(SCALE) $(CONFIG)
 	snakemake --cores $(CORES) --config scale=$(SCALE) $(CONFIG)
 	@echo "The report: $(CURDIR)/results/$(SCALE)/report/index.html"
 
-plan: env ## what would run, and why, without running it
+plan: env ## what SCALE costs on MACHINE (8x24gb, 8xa100, 1xh100, this-cpu), stage by stage, and what does not fit
+	@python -m workflow_scripts.planning.plan --machine $(MACHINE) --config scale=$(SCALE) $(CONFIG)
+
+dry-run: env ## which jobs would run, and why, without running them
 	snakemake --dry-run --cores $(CORES) --config scale=$(SCALE) $(CONFIG)
 
 test: env ## all tests but those that need SLURM or a browser

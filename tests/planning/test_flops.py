@@ -1,0 +1,115 @@
+"""The formulas against what PyTorch counts while real models run."""
+
+import pytest
+
+from workflow_scripts.config.training import TrainingSettings
+from workflow_scripts.config.vision import QformerGeometry
+from workflow_scripts.planning.flops import LanguageModel, adaptor_parameters, adaptor_step, feature_extraction
+from workflow_scripts.planning.memory import activation_bytes, dividing_devices, training_memory
+
+MODEL = LanguageModel(width=64, intermediate=176, layers=3, heads=4, key_value_heads=2, vocabulary=300)
+LLAMA_7B = LanguageModel(4096, 11008, 32, 32, 32, 32000)
+
+
+def build(model, dtype=None, attention="eager"):
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=model.vocabulary,
+        hidden_size=model.width,
+        intermediate_size=model.intermediate,
+        num_hidden_layers=model.layers,
+        num_attention_heads=model.heads,
+        num_key_value_heads=model.key_value_heads,
+    )
+    built = LlamaForCausalLM._from_config(config, attn_implementation=attention, torch_dtype=dtype or torch.float32)
+    return built.requires_grad_(False).eval()
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+def test_a_training_step_counts_as_many_operations_as_pytorch_does(kind):
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from workflow_scripts.models.adaptor import build_adaptor
+    from workflow_scripts.models.vision_language_model import VisionLanguageModel
+
+    model = VisionLanguageModel(build_adaptor(kind, 24, 64), build(MODEL), prompt=None)
+    ids = torch.randint(0, 300, (2, 20)).tolist()
+    with FlopCounterMode(display=False) as counted:
+        model(
+            torch.randn(2, 8, 24), [row[:3] for row in ids], [row[3:10] for row in ids], [row[10:] for row in ids]
+        ).backward()
+    # PyTorch also counts the one product that makes the angles of all positions.
+    angles = 2 * 28 * MODEL.width // MODEL.heads // 2
+    assert counted.get_total_flops() == 2 * adaptor_step(MODEL, kind, (8, 24), tokens=28, outputs=10) + angles
+
+
+def test_parameters_are_those_of_the_real_model():
+    assert sum(weight.numel() for weight in build(MODEL).parameters()) == MODEL.parameters
+    assert LLAMA_7B.parameters == 6_738_415_616
+    assert adaptor_parameters("linear", 768, 4096) == 3_149_824
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_a_picture_through_the_feature_extractor_counts_as_pytorch_does(every, tmp_path):
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from workflow_scripts.models.blip2 import SPECIAL_TOKENS, build_blip2_qformer
+
+    (tmp_path / "vocab.txt").write_text("\n".join([*SPECIAL_TOKENS, "a", "cat"]) + "\n")
+    geometry = QformerGeometry(
+        image_size=64, vit_width=32, vit_depth=2, vit_heads=2, vit_stem="patch", qformer_width=48, qformer_layers=3,
+        qformer_heads=2, qformer_intermediate=64, cross_attention_freq=every, embed_dim=16,
+    )  # fmt: skip
+    model = build_blip2_qformer(geometry, tmp_path / "vocab.txt").eval().requires_grad_(False)
+    with torch.no_grad(), FlopCounterMode(display=False) as counted:
+        model.extract_features({"image": torch.randn(2, 3, 64, 64)}, mode="image")
+    assert counted.get_total_flops() == 2 * feature_extraction(geometry)
+
+
+@pytest.mark.parametrize(("precision", "width"), [("float32", 4), ("bfloat16", 2)])
+def test_activations_take_what_pytorch_keeps_for_the_backward_pass(precision, width):
+    import torch
+
+    model = LanguageModel(width=128, intermediate=400, layers=6, heads=4, key_value_heads=4, vocabulary=300)
+    built = build(model, getattr(torch, precision), attention="sdpa")
+    weights = {weight.untyped_storage().data_ptr() for weight in built.parameters()}
+    kept: dict[int, int] = {}
+    alive = []
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        alive.append(tensor)
+        return tensor
+
+    embeds = torch.randn(2, 48, 128, dtype=getattr(torch, precision), requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        built.model(inputs_embeds=embeds * 1, attention_mask=torch.ones(2, 48, dtype=torch.long), use_cache=False)
+    assert sum(kept.values()) == pytest.approx(activation_bytes(model, 2 * 48, width), rel=0.03)
+
+
+def settings(**values):
+    return TrainingSettings(
+        **{"batch_size": 192, "epochs": 4, "learning_rate": 1e-4, "learning_rate_end": 8e-5} | values
+    )
+
+
+def test_zero_stage_3_shares_the_weights_and_smaller_passes_the_activations():
+    def memory(**values):
+        return training_memory(LLAMA_7B, 3_149_824, settings(**values), 8, (101, 60), half=True)
+
+    whole, shared, small = memory(), memory(zero_stage=3), memory(micro_batch_size=6)
+    assert whole.weights == 2 * LLAMA_7B.parameters
+    assert shared.weights == pytest.approx(whole.weights / 8 + 2e9)
+    assert small.activations == pytest.approx(whole.activations / 4)
+    assert small.total < whole.total
+
+
+def test_a_batch_is_given_to_the_most_gpus_that_divide_it():
+    assert [dividing_devices(settings(batch_size=12), gpus) for gpus in (8, 4, 1)] == [6, 4, 1]
+    assert dividing_devices(settings(), 8) == 8

@@ -1,0 +1,36 @@
+"""The table of what is known of data and models before they are there."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+TABLE = Path(__file__).with_name("known.yaml")
+
+
+@cache
+def known() -> dict[str, Any]:
+    """Read the table."""
+    return yaml.safe_load(TABLE.read_text(encoding="utf-8"))
+
+
+def known_row(section: str, name: str) -> dict[str, Any]:
+    """Return a row; one that is missing is a ValueError that says where to add it."""
+    rows = known()[section]
+    if name not in rows:
+        raise ValueError(
+            f"A plan needs the size of {name} ({section}), which is neither here nor in {TABLE.name}; add a row there."
+        )
+    return rows[name]
+
+
+def known_model(section: str, name: str) -> dict[str, Any]:
+    """Return the row whose name is contained in a registry's name, letters and digits alone compared."""
+    plain = "".join(character for character in name.lower() if character.isalnum())
+    for key, row in known()[section].items():
+        if key in plain:
+            return row
+    raise ValueError(
+        f"A plan needs the geometry of {name} ({section}), which is neither here nor in {TABLE.name}; add a row there."
+    )

@@ -1,0 +1,184 @@
+"""All stages of the workflow in a plan, in the order of the data."""
+
+from collections.abc import Callable, Iterable
+
+from workflow_scripts.chain import Product
+from workflow_scripts.evaluations import evaluations
+from workflow_scripts.planning.context import (
+    DISK_BYTES_PER_SECOND,
+    PICTURE_SECONDS,
+    START_SECONDS,
+    STEP_SECONDS,
+    Context,
+)
+from workflow_scripts.planning.estimate import CALIBRATED, FORMULA, MEASURED, UNKNOWN, Job, Stage
+from workflow_scripts.planning.flops import (
+    EFFICIENTNET_LITE0,
+    EFFICIENTNET_TOKENS,
+    EFFICIENTNET_WIDTH,
+    feature_extraction,
+    q_former_image,
+    q_former_parameters,
+    vision_encoder,
+)
+from workflow_scripts.planning.geometry import feature_extractor_of, language_model_of
+from workflow_scripts.planning.known import known
+from workflow_scripts.planning.sizes import images_of, questions_of
+from workflow_scripts.planning.small_models import small_model_stages
+from workflow_scripts.planning.trainings import training_stage
+
+# Assumption: pictures a second that a process of img2dataset downloads (its documentation has 1,350 with 16 of them).
+DOWNLOADS_PER_SECOND = 80
+# JPEG of quality 95, by the pictures of Flickr8k.
+BYTES_PER_PIXEL = 0.45
+# Pictures that extract_features takes at a time.
+EXTRACTION_BATCH = 64
+
+
+def all_stages(context: Context) -> list[Stage]:
+    """Return the stages of a configuration on a machine."""
+    trained = {}
+    for chain in context.chains.values():
+        for stage in chain.stages:
+            trained.setdefault(chain.run(stage).path, training_stage(context, chain, stage))
+    return [
+        _downloads(context),
+        *([_tokens(context)] if context.chain.scale.q_former else []),
+        *small_model_stages(context),
+        _features(context),
+        *sorted(trained.values(), key=lambda stage: stage.name.split()[0] != "pretrain"),
+        _predictions(context),
+        _rest(context),
+    ]
+
+
+def _downloads(context: Context) -> Stage:
+    chain, settings = context.chain, context.chain.scale.download
+    jobs, disk, count, rules = [], 0.0, 0, []
+    for name in chain.roles.image_sets():
+        product, images = chain.images(name), images_of(chain, name, context.results)
+        seconds = context.seconds_of("download_images", product.key) or context.seconds_of("pack_images", product.key)
+        rules.append(seconds is not None)
+        jobs.append(
+            Job(
+                product.path,
+                seconds or images.asked / (DOWNLOADS_PER_SECOND * settings.processes),
+                context.is_done(product, "manifest.json"),
+            )
+        )
+        disk += images.count * settings.image_size**2 * 4 / 3 * BYTES_PER_PIXEL
+        count += images.asked
+    return Stage("download images", f"{count:,} pictures", tuple(jobs), _basis(rules), resumes=True, disk_bytes=disk)
+
+
+def _tokens(context: Context) -> Stage:
+    flops = PICTURE_SECONDS + EFFICIENTNET_LITE0 / context.machine.flops_per_second()
+    width = 2 * EFFICIENTNET_TOKENS * EFFICIENTNET_WIDTH
+    return _per_image_set(context, "encode_images", context.chain.tokens, flops, width, 3e9, resumes=True)
+
+
+def _features(context: Context) -> Stage:
+    geometry = feature_extractor_of(context.chain, context.results)
+    flops = q_former_image(geometry) if context.chain.scale.q_former else feature_extraction(geometry)
+    _, tokens, width, vision = vision_encoder(geometry)
+    # Weights in fp32; the widest tensors of one layer, a few times.
+    memory = 4 * (vision + q_former_parameters(geometry)) + 40 * EXTRACTION_BATCH * tokens * width + 1.5e9
+    bytes_a_picture = 2 * geometry.num_query_token * (geometry.qformer_width + geometry.embed_dim)
+    seconds = flops / context.machine.flops_per_second() + PICTURE_SECONDS
+    stage = _per_image_set(
+        context, "extract_features", context.chain.features, seconds, bytes_a_picture, memory, resumes=True
+    )
+    return stage
+
+
+def _per_image_set(
+    context: Context,
+    rule: str,
+    product_of: Callable[[str], Product],
+    seconds_a_picture: float,
+    bytes_a_picture: float,
+    memory: float,
+    resumes: bool,
+) -> Stage:
+    chain = context.chain
+    jobs, count, found = [], 0, []
+    for name in chain.roles.image_sets():
+        product, images = product_of(name), images_of(chain, name, context.results).count
+        seconds = context.seconds_of(rule, product.key)
+        found.append(seconds is not None)
+        jobs.append(
+            Job(
+                product.path,
+                seconds or images * seconds_a_picture + START_SECONDS[context.machine.has_gpus],
+                context.is_done(product, "manifest.json"),
+                1 if context.machine.has_gpus else 0,
+            )
+        )
+        count += images
+    notes = (f"{seconds_a_picture * 1000:.3g} ms a picture, {1000 * PICTURE_SECONDS:.0f} of them to read it",)
+    return Stage(
+        rule.replace("_", " "),
+        f"{count:,} pictures",
+        tuple(jobs),
+        _basis(found),
+        resumes,
+        disk_bytes=count * bytes_a_picture,
+        memory_bytes=memory,
+        notes=notes if not all(found) else (),
+    )
+
+
+def _predictions(context: Context) -> Stage:
+    machine, jobs, found, total = context.machine, [], [], 0
+    weights = 0.0
+    for evaluation in evaluations(context.chains.values()):
+        if evaluation.run is None:
+            continue
+        chain = next(chain for chain in context.chains.values() if evaluation.run.path in {r.path for r in chain.runs})
+        model, predict = language_model_of(chain, context.results), chain.scale.predict
+        weights = model.parameters * (2.0 if machine.has_gpus else 4.0)
+        count = questions_of(chain, evaluation.benchmark, context.results)
+        prompt = known()["prompt_tokens"]["count"] + 32 + 12
+        batches = -(-count // predict.batch_size)
+        rows = predict.batch_size * predict.num_beams
+        effective = machine.flops_per_second(context.utilisation(model.forward(prompt, 1))[0])
+        # One token after the other: all weights are read for each, or multiplied where the batch is large.
+        token = max(rows * model.forward(1, 1) / effective, weights / (machine.memory_gb_per_second * 1e9))
+        batch = predict.batch_size * model.forward(prompt, 1) / effective + predict.max_new_tokens * (
+            token + STEP_SECONDS[machine.has_gpus]
+        )
+        seconds = context.seconds_of("predict", evaluation.product.path.removeprefix("evaluation/"))
+        found.append(seconds is not None)
+        start = START_SECONDS[machine.has_gpus] + weights / DISK_BYTES_PER_SECOND
+        jobs.append(
+            Job(
+                evaluation.path,
+                seconds or batches * batch + start,
+                context.is_done(evaluation.product, "scores.json"),
+                1 if machine.has_gpus else 0,
+            )
+        )
+        total += count
+    return Stage("predict", f"{total:,} answers", tuple(jobs), _basis(found), memory_bytes=weights + 2e9)
+
+
+def _rest(context: Context) -> Stage:
+    """Everything else: parsing, filtering, scoring, figures; known when it ran once."""
+    named = {"download_images", "pack_images", "encode_images", "extract_features", "train_adaptor", "predict"}
+    folder = context.results / "benchmarks"
+    rules = [path for path in folder.rglob("*.tsv")] if context.ran_here else []
+    others = [
+        path.relative_to(folder).with_suffix("").as_posix()
+        for path in rules
+        if (name := path.relative_to(folder).parts[0].removesuffix(".tsv")) not in named
+        and not name.startswith("train_")
+    ]
+    seconds = [context.seconds_of(*place.split("/", 1)) for place in others]
+    total = sum(value for value in seconds if value) if seconds else None
+    done = (context.results / "report" / "index.html").is_file()
+    return Stage("everything else", "", (Job("other rules", total, done),), MEASURED if seconds else UNKNOWN)
+
+
+def _basis(found: Iterable[bool]) -> str:
+    flags = list(found)
+    return MEASURED if all(flags) else f"{CALIBRATED}, partly" if any(flags) else FORMULA
