@@ -27,6 +27,7 @@ def build(model, dtype=None, attention="eager"):
     return built.requires_grad_(False).eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["linear", "mlp"])
 def test_a_training_step_counts_as_many_operations_as_pytorch_does(kind):
     import torch
@@ -52,6 +53,7 @@ def test_parameters_are_those_of_the_real_model():
     assert adaptor_parameters("linear", 768, 4096) == 3_149_824
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [1, 2])
 def test_a_picture_through_the_feature_extractor_counts_as_pytorch_does(every, tmp_path):
     import torch
@@ -70,6 +72,7 @@ def test_a_picture_through_the_feature_extractor_counts_as_pytorch_does(every, t
     assert counted.get_total_flops() == 2 * feature_extraction(geometry)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "width"), [("float32", 4), ("bfloat16", 2)])
 def test_activations_take_what_pytorch_keeps_for_the_backward_pass(precision, width):
     import torch

@@ -163,7 +163,7 @@ def test_steps_that_an_unfinished_training_made_are_not_counted_again(tmp_path):
 
 
 def test_every_stage_of_every_scale_has_a_row_on_every_machine(tmp_path):
-    for scale in ("tiny", "mini", "photos"):
+    for scale in ("tiny", "mini", "photos", "paper"):
         for machine in (*map(find_machine, load_machines()), CPU):
             made = context(tmp_path, machine, [f"scale={scale}"])
             stages = all_stages(made)
@@ -172,6 +172,16 @@ def test_every_stage_of_every_scale_has_a_row_on_every_machine(tmp_path):
                 name in text for name in ("download images", "extract features", "pretrain", "finetune", "predict")
             )
             assert machine.source in text
+
+
+def test_the_scale_of_the_report_is_planned_with_its_own_models(tmp_path):
+    stages = all_stages(context(tmp_path, find_machine("8xa100"), ["scale=paper"]))
+    pretrain, features = stage(stages, "pretrain"), stage(stages, "extract features")
+    assert pretrain.memory_bytes > 2 * 6_738_415_616
+    # 32 x (768 + 256) values of two bytes for every picture.
+    pictures = int(features.amount.split()[0].replace(",", ""))
+    assert features.disk_bytes == pictures * 32 * 1024 * 2
+    assert pictures > 3_000_000
 
 
 def test_a_mistake_in_the_table_of_machines_is_named(tmp_path):

@@ -85,14 +85,14 @@ def flops_of_training(training: measured.Training) -> float | None:
     scale = training.folder.parents[1]
     parents = training.record["identity"]["from"]
     bounds = training.folder / "prepared" / "samples" / "bounds.npy"
-    language_model = scale / "models" / f"language_model-{parents['language_model']}"
-    extractor = scale / "models" / f"feature_extractor-{parents['feature_extractor']}" / "config.json"
-    if not (bounds.is_file() and (language_model / "config.json").is_file() and extractor.is_file()):
+    language_model = next((scale / "models").glob(f"*-{parents['language_model']}/config.json"), None)
+    extractor = next((scale / "models").glob(f"*-{parents['feature_extractor']}/config.json"), None)
+    if not bounds.is_file() or language_model is None or extractor is None:
         return None
     geometry = QformerGeometry.model_validate(read_json(extractor))
     settings = training.record["settings"]
     return _flops_of_samples(
-        language_model_of_folder(language_model),
+        language_model_of_folder(language_model.parent),
         settings["adaptor"],
         geometry,
         np.load(bounds),

@@ -7,7 +7,7 @@ from workflow_scripts.command_line import read_json
 from workflow_scripts.config.language import LanguageModelSettings
 from workflow_scripts.config.vision import QformerGeometry
 from workflow_scripts.planning.flops import LanguageModel
-from workflow_scripts.planning.known import known_model
+from workflow_scripts.planning.known import known_language_model
 
 
 def language_model_of(chain: Chain, results: Path) -> LanguageModel:
@@ -30,7 +30,7 @@ def language_model_of(chain: Chain, results: Path) -> LanguageModel:
         )
     name = chain.scale.pretrained.language_model
     assert name is not None, "a language model is trained here or pretrained"
-    return LanguageModel(**known_model("language_models", name))
+    return LanguageModel(**known_language_model(name))
 
 
 def language_model_of_folder(folder: Path) -> LanguageModel:
@@ -55,8 +55,7 @@ def feature_extractor_of(chain: Chain, results: Path) -> QformerGeometry:
     path = results / product.path / "config.json"
     if path.is_file():
         return QformerGeometry.model_validate(read_json(path))
-    geometry = getattr(product.settings, "geometry", None) or getattr(chain.scale, "feature_extractor_geometry", None)
-    if geometry is not None:
-        return geometry
-    name = getattr(chain.scale.pretrained, "feature_extractor", None) or product.name
-    return QformerGeometry.model_validate(known_model("feature_extractors", name))
+    settings = product.settings
+    geometry = settings if isinstance(settings, QformerGeometry) else getattr(settings, "geometry", None)
+    assert isinstance(geometry, QformerGeometry), "a feature extractor is trained here or its geometry is given"
+    return geometry

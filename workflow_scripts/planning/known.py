@@ -25,12 +25,12 @@ def known_row(section: str, name: str) -> dict[str, Any]:
     return rows[name]
 
 
-def known_model(section: str, name: str) -> dict[str, Any]:
-    """Return the row whose name is contained in a registry's name, letters and digits alone compared."""
+def known_language_model(name: str) -> dict[str, Any]:
+    """Return the geometry of the row whose key is in a registry's name, letters and digits alone compared."""
     plain = "".join(character for character in name.lower() if character.isalnum())
-    for key, row in known()[section].items():
+    for key, row in known()["language_models"].items():
         if key in plain:
             return row
     raise ValueError(
-        f"A plan needs the geometry of {name} ({section}), which is neither here nor in {TABLE.name}; add a row there."
+        f"A plan needs the geometry of {name}, which is neither here nor in {TABLE.name}; add a row there."
     )

@@ -26,9 +26,12 @@ from workflow_scripts.planning.known import known
 from workflow_scripts.planning.sizes import images_of, questions_of
 from workflow_scripts.planning.small_models import small_model_stages
 from workflow_scripts.planning.trainings import training_stage
+from workflow_scripts.sources.registry import load_registry
 
 # Assumption: pictures a second that a process of img2dataset downloads (its documentation has 1,350 with 16 of them).
 DOWNLOADS_PER_SECOND = 80
+# Assumption: bytes a second from a server to a fetched file.
+NETWORK_BYTES_PER_SECOND = 20e6
 # JPEG of quality 95, by the pictures of Flickr8k.
 BYTES_PER_PIXEL = 0.45
 # Pictures that extract_features takes at a time.
@@ -42,6 +45,7 @@ def all_stages(context: Context) -> list[Stage]:
         for stage in chain.stages:
             trained.setdefault(chain.run(stage).path, training_stage(context, chain, stage))
     return [
+        *([_sources(context)] if context.chain.scale.world is None else []),
         _downloads(context),
         *([_tokens(context)] if context.chain.scale.q_former else []),
         *small_model_stages(context),
@@ -50,6 +54,30 @@ def all_stages(context: Context) -> list[Stage]:
         _predictions(context),
         _rest(context),
     ]
+
+
+def _sources(context: Context) -> Stage:
+    """Annotations, archives of pictures and models that are fetched as files; packages of Python count as well."""
+    chain, registry = context.chain, load_registry()
+    names = []
+    for image_set in chain.roles.image_sets():
+        row = registry.image_set(image_set)
+        archive = chain.scale.picture_archives.get(image_set) or row.archive
+        names += [entry.data_set for entry in row.lists] + ([archive] if archive else [])
+    annotations = [chain.annotations(name) for name in dict.fromkeys(names)]
+    models = [chain.pretrained(role) for role in type(chain.scale.pretrained).model_fields]
+    jobs, total, unknown = [], 0, 0
+    for product in [*annotations, *(model for model in models if model)]:
+        files = registry.source(product.name).files
+        size = sum(file.size or 0 for file in files)
+        total += size
+        unknown += any(file.size is None for file in files)
+        marker = "manifest.json" if product.area == "annotations" else "SHA256SUMS"
+        jobs.append(Job(product.path, size / NETWORK_BYTES_PER_SECOND, context.is_done(product, marker)))
+    note = f"{unknown} of {len(jobs)} sources have no size in the registry and count nothing here"
+    return Stage(
+        "fetch files", f"{len(jobs)} sources", tuple(jobs), FORMULA, disk_bytes=total, notes=(note,) if unknown else ()
+    )
 
 
 def _downloads(context: Context) -> Stage:
