@@ -12,12 +12,19 @@ import torch
 from efficientnet_lite_pytorch import EfficientNet
 from safetensors.torch import load_file
 
-from workflow_scripts.config.vision import LinearBaselineSettings, QformerGeometry, QFormerSettings
+from workflow_scripts.config.vision import (
+    LinearBaselineSettings,
+    LinearStartSettings,
+    QformerGeometry,
+    QFormerSettings,
+)
 from workflow_scripts.features.token_store import TokenWriter
 from workflow_scripts.models.blip2 import SPECIAL_TOKENS, build_blip2_qformer, start_from_bert
 from workflow_scripts.models.feature_extractor import load_feature_extractor
 from workflow_scripts.models.linear_baseline import LinearBaseline
 from workflow_scripts.small_models import train_q_former as trainer
+from workflow_scripts.small_models.retrieval_teacher import normed_tokens, solve_teacher
+from workflow_scripts.small_models.text_distillation import TextDistillation
 from workflow_scripts.small_models.token_data import TokenCorpus, mirrored
 from workflow_scripts.small_models.train_linear_baseline import train_linear_baseline
 
@@ -43,6 +50,7 @@ SETTINGS = QFormerSettings(
     first_stage_steps=2,
     log_every=1,
     checkpoint_every=2,
+    linear_start=LinearStartSettings(members=1, text_epochs=2),
 )
 
 
@@ -124,7 +132,8 @@ def contrast_losses(folder):
 
 
 def test_a_linear_start_knows_at_the_first_step_what_training_finds_later(data, vision_weights, text_encoder, tmp_path):
-    settings = SETTINGS.model_copy(update={"contrast_epochs": 0.1, "first_stage_steps": 0})
+    start = LinearStartSettings(members=2, text_epochs=0)
+    settings = SETTINGS.model_copy(update={"linear_start": start, "contrast_epochs": 0.1, "first_stage_steps": 0})
     train(data, vision_weights, text_encoder, tmp_path, settings)
     # Four things among 16 pictures: the others of the same thing cannot be told apart, ln(4) = 1.39 is the floor and
     # ln(16) = 2.77 guessing.
@@ -148,13 +157,43 @@ def test_training_lowers_the_loss_and_writes_a_loadable_extractor(data, vision_w
     assert "vision_encoder.pth" in (tmp_path / "SHA256SUMS").read_text()
 
 
+def test_the_text_side_starts_near_what_several_solutions_tell(data, text_encoder):
+    """Solutions by contrast are joined to one target a text, and `text_proj` is fitted to it before it is trained."""
+    corpus = TokenCorpus(data / "pairs.parquet", [data / "store"])
+    model = build_blip2_qformer(GEOMETRY, text_encoder / "vocab.txt")
+    start_from_bert(model, load_file(text_encoder / "model.safetensors"))
+    settings = LinearStartSettings(members=2, text_epochs=20, text_batch_size=32)
+    teacher = solve_teacher(model, corpus, settings, seed=1)
+    assert teacher.text_targets.shape == (2 * len(corpus.train), GEOMETRY.embed_dim)
+    assert torch.allclose(teacher.text_targets.norm(dim=1), torch.ones(len(teacher.texts)))
+    with torch.no_grad():
+        images = teacher.image_map(normed_tokens(model, corpus, corpus.train).mean(1))
+    best = (images @ teacher.text_targets.t()).argmax(1)
+    named = [next(word for word in teacher.texts[row].split() if word in THINGS) for row in best.tolist()]
+    right = [thing in corpus.captions[key][0] for key, thing in zip(corpus.train, named, strict=True)]
+    assert sum(right) > 0.95 * len(right)
+    distillation = TextDistillation(teacher, settings, seed=1)
+    rows = list(range(64))
+    with torch.no_grad():
+        untrained = distillation.loss(model, rows).item()
+        distillation.start(model)
+        fitted = distillation.loss(model, rows).item()
+    assert fitted < 0.1 < 0.5 < untrained
+    assert len(list(distillation.batches(3))) == distillation.steps - 3
+
+
 def test_a_killed_training_goes_on_to_the_same_weights(data, vision_weights, text_encoder, tmp_path):
-    """The process is killed in the middle of either stage; the end equals that of a training that was left alone."""
+    """The process is killed in the middle of each stage; the end equals that of a training that was left alone."""
     train(data, vision_weights, text_encoder, tmp_path / "whole")
     command = [sys.executable, "-m", "workflow_scripts.small_models.train_q_former"]
     command += ["--pairs", data / "pairs.parquet", "--tokens", data / "store", "--vision-weights", vision_weights]
     command += ["--text-encoder", text_encoder, "--settings", SETTINGS.model_dump_json(), "--output", tmp_path / "cut"]
-    for killed_after in ("stage contrast step 5 of", "stage first_stage step 1 of"):
+    for killed_after in (
+        "stage text step 3 of",
+        "stage text step 4 of",
+        "stage contrast step 5 of",
+        "stage first_stage step 1 of",
+    ):
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         for line in process.stderr:
             if killed_after in line:

@@ -91,14 +91,19 @@ class ClipSettings(Section):
 
 
 class LinearStartSettings(Section):
-    """How a Q-Former starts from the linear solution: mean tokens and texts, each by one linear map, by contrast."""
+    """How a Q-Former starts from the linear solution: several by contrast, joined, and taught to the text side."""
 
-    epochs: int = Field(20, ge=1, le=1000, description="Passes over the pictures.")
+    members: int = Field(4, ge=1, le=64, description="Solutions of each of the two views of the texts.")
+    epochs: int = Field(20, ge=1, le=1000, description="Passes over the pictures for each solution.")
     batch_size: int = Field(256, ge=2, le=4096, description="Pictures in one step.")
     learning_rate: float = Field(2e-3, gt=0, le=1, description="Highest learning rate.")
     weight_decay: float = Field(0.05, ge=0, le=1, description="AdamW's weight decay.")
-    dropout: float = Field(0.6, ge=0, lt=1, description="Dropout of the mean tokens' values.")
+    dropout: float = Field(0.5, ge=0, lt=1, description="Dropout of the mean tokens' values.")
+    word_dropout: float = Field(0.1, ge=0, lt=1, description="Share of a caption's words that are left out.")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="Of the contrastive loss.")
+    text_epochs: float = Field(1.5, ge=0, le=100, description="Passes of the text side over all captions.")
+    text_batch_size: int = Field(128, ge=2, le=4096, description="Captions in one of its steps.")
+    text_learning_rate: float = Field(1e-4, gt=0, le=1, description="Its highest learning rate.")
     fitted_pictures: int = Field(3000, ge=1, description="Pictures on which the queries' projection is fitted.")
 
 
@@ -106,7 +111,7 @@ class QFormerSettings(Section):
     """Geometry and training of a Q-Former in front of which a pretrained vision encoder stands, frozen.
 
     It starts from a BERT, and then from the linear solution, and sees the encoder's tokens of every picture, which are
-    computed once. Two stages: queries and texts by contrast alone, and LAVIS's whole first-stage loss.
+    computed once. Two stages follow: queries and texts by contrast alone, and LAVIS's whole first-stage loss.
     """
 
     geometry: QformerGeometry = Field(description="Sizes of the model.")

@@ -45,10 +45,10 @@ class ResumePoint:
         self._metrics = path.open("a", encoding="utf-8")
         return self._metrics
 
-    def restore(self, stage: str, model: nn.Module, optimizer: torch.optim.Optimizer, rng: random.Random) -> int:
+    def restore(self, stage: str, model: nn.Module, optimizer: torch.optim.Optimizer | None, rng: random.Random) -> int:
         """Put the state back for the stage that comes next; returns the steps of it that are done.
 
-        Nothing is touched for a stage of `stages_done`.
+        Nothing is touched for a stage of `stages_done`. A stage without an optimizer is one step.
         """
         if stage in self.stages_done:
             return 0
@@ -61,6 +61,7 @@ class ResumePoint:
         rng.setstate(_tuples(json.loads(state["python_rng"])))
         if state["stage"] != stage:  # the stage before it was finished when the state was written
             return 0
+        assert optimizer is not None, f"stage {stage} is saved only when it is finished"
         optimizer.load_state_dict(state["optimizer"])
         log.info("going on with stage %s after step %d", stage, state["step"])
         return state["step"]
@@ -70,7 +71,7 @@ class ResumePoint:
         stage: str,
         step: int,
         model: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: torch.optim.Optimizer | None,
         rng: random.Random,
         seconds: float,
         finished: bool,
@@ -87,7 +88,7 @@ class ResumePoint:
             "seconds": seconds,
             "metrics_bytes": (self._folder / METRICS).stat().st_size,
             "model": model.state_dict(),
-            "optimizer": optimizer.state_dict(),
+            "optimizer": optimizer.state_dict() if optimizer else {},
             "torch_rng": torch.get_rng_state(),
             "python_rng": json.dumps(rng.getstate()),
         }

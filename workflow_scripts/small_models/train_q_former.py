@@ -1,6 +1,7 @@
 """Trains a Q-Former, from a BERT's weights, on the tokens of a frozen vision encoder: BLIP-2's first stage.
 
-Two stages: queries and texts by contrast, then LAVIS's whole first-stage loss (contrast, matching, captioning).
+Before them the linear solution, where it is asked for: the text side learns it by distillation, the queries are given
+it. Then two stages: queries and texts by contrast, and LAVIS's whole first-stage loss (contrast, matching, captioning).
 """
 
 import argparse
@@ -8,9 +9,10 @@ import json
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -19,18 +21,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workflow_scripts.command_line import run_command
-from workflow_scripts.config.vision import QFormerSettings
+from workflow_scripts.config.vision import LinearStartSettings, QFormerSettings
 from workflow_scripts.models.blip2 import build_blip2_qformer, start_from_bert
 from workflow_scripts.models.feature_extractor import FeatureExtractor, save_feature_extractor
 from workflow_scripts.small_models.contrast import contrastive_loss
-from workflow_scripts.small_models.linear_start import start_from_linear
+from workflow_scripts.small_models.linear_start import start_queries
 from workflow_scripts.small_models.publish_model import write_card, write_checksums
 from workflow_scripts.small_models.resume_point import ResumePoint
 from workflow_scripts.small_models.retrieval_check import recall
+from workflow_scripts.small_models.retrieval_teacher import solve_teacher
+from workflow_scripts.small_models.text_distillation import TextDistillation
 from workflow_scripts.small_models.token_data import TokenCorpus, mirrored
 
 log = logging.getLogger(__name__)
 BERT_WEIGHTS, BERT_VOCABULARY = "model.safetensors", "vocab.txt"
+TEXT = "text"
 CARD = """\
 LAVIS's Blip2Qformer behind a frozen, pretrained vision encoder. The Q-Former started from a pretrained text encoder
 and learned on the training captions only: queries and texts by contrast, then LAVIS's whole first-stage loss.
@@ -43,7 +48,7 @@ _NEW = ("crossattention", "query_tokens", "vision_proj", "text_proj", "itm_head"
 
 
 class Trainer:
-    """The model and its two stages."""
+    """The model and its stages."""
 
     def __init__(self, corpus: TokenCorpus, text_encoder: Path, settings: QFormerSettings, folder: Path) -> None:
         torch.manual_seed(settings.seed)
@@ -58,42 +63,68 @@ class Trainer:
         self.started = time.time() - self.resume.seconds
 
     def run(self) -> dict[str, float]:
-        """Train both stages; returns the last validation figures."""
+        """Train all stages; returns the last validation figures."""
         s = self.settings
-        if s.linear_start and not self.resume.stages_done and not self.resume.inside_a_stage:
-            for row in start_from_linear(self.model, self.corpus, s.linear_start, s.seed):
-                self._log({"stage": "linear_start", **row})
-            self.validate("linear_start")
-        steps = round(s.contrast_epochs * (len(self.corpus.train) // min(s.batch_size, len(self.corpus.train))))
-        self._stage("contrast", steps, s.batch_size, 1.0, self._contrast_loss)
+        if s.linear_start and not {"queries", "contrast", "first_stage"} & self.resume.stages_done:
+            self._start_from_linear(s.linear_start)
+        size = min(s.batch_size, len(self.corpus.train))
+        steps = round(s.contrast_epochs * (len(self.corpus.train) // size))
+        rates = (s.learning_rate, s.text_learning_rate)
+        self._stage("contrast", steps, self._pictures(size, "contrast"), rates, self._contrast_loss)
         share = s.first_stage_learning_rate_share
-        self._stage("first_stage", s.first_stage_steps, s.first_stage_batch_size, share, self._first_stage_loss)
+        rates = (s.learning_rate * share, s.text_learning_rate * share)
+        pictures = self._pictures(s.first_stage_batch_size, "first_stage")
+        self._stage("first_stage", s.first_stage_steps, pictures, rates, self._first_stage_loss)
         return self.validate("end")
+
+    def _start_from_linear(self, settings: LinearStartSettings) -> None:
+        s = self.settings
+        teacher = solve_teacher(self.model, self.corpus, settings, s.seed)
+        distillation = TextDistillation(teacher, settings, s.seed)
+        if not self.resume.inside_a_stage:
+            self._log({"stage": "teacher", "pictures": len(self.corpus.train), "captions": len(teacher.texts)})
+            distillation.start(self.model)
+        rates = (3 * settings.text_learning_rate, settings.text_learning_rate)
+        self._stage(
+            TEXT,
+            distillation.steps,
+            distillation.batches,
+            rates,
+            lambda rows: (distillation.loss(self.model, rows), {}),
+        )
+        self.resume.restore("queries", self.model, None, self.rng)
+        self._log({"stage": "queries", **start_queries(self.model, self.corpus, teacher, settings, s.seed)})
+        self.validate("queries")
+        self.resume.save("queries", 0, self.model, None, self.rng, time.time() - self.started, finished=True)
+
+    def _pictures(self, batch_size: int, name: str) -> Callable[[int], Iterator[list[str]]]:
+        return lambda done: islice(self.corpus.batches(batch_size, f"{self.settings.seed} {name}"), done, None)
 
     def _stage(
         self,
         name: str,
         steps: int,
-        batch_size: int,
-        rate_share: float,
-        loss: Callable[[list[str]], tuple[Tensor, dict[str, float]]],
+        batches: Callable[[int], Iterator[Any]],
+        rates: tuple[float, float],
+        loss: Callable[[Any], tuple[Tensor, dict[str, float]]],
     ) -> None:
+        """Train one stage; `batches` gives those after the steps that are done, `rates` those of new and old parts."""
         s = self.settings
         model = self._training()
-        groups: dict[float, list[nn.Parameter]] = {s.learning_rate: [], s.text_learning_rate: []}
+        groups: tuple[list[nn.Parameter], list[nn.Parameter]] = ([], [])
         for key, parameter in model.named_parameters():
             if parameter.requires_grad:
-                groups[s.learning_rate if any(part in key for part in _NEW) else s.text_learning_rate].append(parameter)
-        parameters = [parameter for group in groups.values() for parameter in group]
+                groups[0 if any(part in key for part in _NEW) else 1].append(parameter)
+        parameters = [parameter for group in groups for parameter in group]
         optimizer = torch.optim.AdamW(
-            [{"params": group, "peak": rate * rate_share} for rate, group in groups.items()],
+            [{"params": group, "peak": rate} for rate, group in zip(rates, groups, strict=True)],
             weight_decay=s.weight_decay,
             betas=(0.9, 0.98),
         )
         done = self.resume.restore(name, model, optimizer, self.rng)
         if name in self.resume.stages_done:
             return
-        source = islice(self.corpus.batches(batch_size, f"{s.seed} {name}"), done, None)
+        source = batches(done)
         began, since = time.time(), done
         warm_up = max(1, min(40, steps // 10))
         for step in range(done + 1, steps + 1):
@@ -113,7 +144,7 @@ class Trainer:
                 self._log(row | parts)
                 began, since = time.time(), step
             if step % s.checkpoint_every == 0 or step == steps:
-                if step == steps:
+                if step == steps and name != TEXT:  # the queries know nothing yet
                     self.validate(name)
                 seconds = time.time() - self.started
                 self.resume.save(name, step, model, optimizer, self.rng, seconds, finished=step == steps)
