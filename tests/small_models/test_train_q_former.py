@@ -20,9 +20,10 @@ from workflow_scripts.config.vision import (
 )
 from workflow_scripts.features.token_store import TokenWriter
 from workflow_scripts.models.blip2 import SPECIAL_TOKENS, build_blip2_qformer, start_from_bert
-from workflow_scripts.models.feature_extractor import load_feature_extractor
+from workflow_scripts.models.feature_extractor import FeatureExtractor, load_feature_extractor
 from workflow_scripts.models.linear_baseline import LinearBaseline
 from workflow_scripts.small_models import train_q_former as trainer
+from workflow_scripts.small_models.linear_start import start_queries
 from workflow_scripts.small_models.retrieval_teacher import normed_tokens, solve_teacher
 from workflow_scripts.small_models.text_distillation import TextDistillation
 from workflow_scripts.small_models.token_data import TokenCorpus, mirrored
@@ -180,6 +181,25 @@ def test_the_text_side_starts_near_what_several_solutions_tell(data, text_encode
         fitted = distillation.loss(model, rows).item()
     assert fitted < 0.1 < 0.5 < untrained
     assert len(list(distillation.batches(3))) == distillation.steps - 3
+
+
+def test_after_the_start_each_query_looks_at_a_place_of_its_own(data, text_encoder):
+    corpus = TokenCorpus(data / "pairs.parquet", [data / "store"])
+    model = build_blip2_qformer(GEOMETRY, text_encoder / "vocab.txt")
+    start_from_bert(model, load_file(text_encoder / "model.safetensors"))
+    settings = LinearStartSettings(members=1, epochs=5)
+    teacher = solve_teacher(model, corpus, settings, seed=1)
+    figures = start_queries(model, corpus, teacher, settings, seed=1)
+    assert figures["cosine_with_teacher"] > 0.9
+    attention = next(layer.crossattention for layer in model.Qformer.bert.encoder.layer if layer.has_cross_attention)
+    taken = []
+    attention.self.dropout.register_forward_hook(lambda *arguments: taken.append(arguments[2]))
+    query_output = FeatureExtractor(model).extract_images(corpus.tokens_of(corpus.train[:20]))[0]
+    linear, local = taken[0].mean(0)
+    wanted = torch.tensor([round(at) for at in torch.linspace(0, 48, 32).tolist()])
+    assert (local.argmax(-1) == wanted).float().mean() > 0.9
+    assert linear.max() < 0.1
+    assert not torch.allclose(query_output[:, 0], query_output[:, 16], atol=0.1)
 
 
 def test_a_killed_training_goes_on_to_the_same_weights(data, vision_weights, text_encoder, tmp_path):

@@ -1,8 +1,8 @@
 """Gives a Q-Former's queries the linear solution to start from, which a few thousand pictures cannot teach them.
 
-The last cross-attention looks at all tokens alike and carries the linear map's values; the layers before it look at
-different places with different queries. What the queries give is projected, by a ridge regression, to what the linear
-map gives.
+The last cross-attention looks at all tokens alike and carries the linear map's values, in as many heads as that needs;
+its other heads, and the layers before it, look at different places with different queries. What the queries give is
+projected, by a ridge regression, to what the linear map gives.
 """
 
 import torch
@@ -12,11 +12,13 @@ from torch.nn import functional as F
 from workflow_scripts.config.vision import LinearStartSettings
 from workflow_scripts.models.blip2 import OfflineBlip2Qformer
 from workflow_scripts.models.efficientnet import PLACE_WIDTH
+from workflow_scripts.small_models.local_heads import look_at_places
 from workflow_scripts.small_models.retrieval_teacher import RetrievalTeacher, normed_tokens, parts, ridge
 from workflow_scripts.small_models.token_data import TokenCorpus
 
 _VALUE_LENGTH = 20.0  # of what the last cross-attention adds; a query has about 13 before it, MiniLM's layer norm
 _LOOK = 0.1  # how much a query's attention in the last cross-attention differs from an even one, at the start
+_LOOKED_AT = 600  # pictures from which the other heads learn what tokens differ by
 _PLACE_GAIN = 0.25  # standard deviation of the weights by which other keys see the place of a token
 
 
@@ -34,7 +36,8 @@ def start_queries(
     chosen = corpus.train[: settings.fitted_pictures]
     means = torch.cat([normed_tokens(model, corpus, part).mean(1) for part in parts(chosen)])
     model.temp.fill_(teacher.temperature)
-    _shape_attention(model, teacher.image_map, means, generator)
+    last = _shape_attention(model, teacher.image_map, means, generator)
+    look_at_places(model, corpus, chosen[:_LOOKED_AT], last, teacher.image_map.out_features)
     wanted = F.normalize(teacher.image_map(means), dim=-1)
     queries = torch.cat([_query_output(model, corpus, part) for part in parts(chosen)])
     projection = ridge(queries.flatten(0, 1), wanted.repeat_interleave(queries.shape[1], dim=0))
@@ -45,8 +48,8 @@ def start_queries(
 
 def _shape_attention(
     model: OfflineBlip2Qformer, image_map: nn.Linear, means: Tensor, generator: torch.Generator
-) -> None:
-    """Let the last cross-attention carry the linear map evenly over the picture, and the others look at places."""
+) -> nn.Module:
+    """Let the last cross-attention, which is returned, carry the linear map evenly, and the others look at places."""
     *others, last = [layer.crossattention for layer in model.Qformer.bert.encoder.layer if layer.has_cross_attention]
     projected = image_map(means)
     centre = projected.mean(0)
@@ -68,6 +71,7 @@ def _shape_attention(
     for layer in model.Qformer.bert.encoder.layer:  # what BERT does to words is not for queries
         layer.output_query.dense.weight.zero_()
         layer.output_query.dense.bias.zero_()
+    return last
 
 
 def _query_output(model: OfflineBlip2Qformer, corpus: TokenCorpus, keys: list[str]) -> Tensor:
