@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 STAMP := $(VENV)/.installed
 SLURM_PACKAGES := slurmctld slurmd slurm-client munge
 
-.PHONY: help env reproduce plan dry-run demo test test-fast test-browser slurm-test lint mlflow environment-files
+.PHONY: help env reproduce plan dry-run demo survey test test-fast test-browser slurm-test lint mlflow environment-files
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -67,6 +67,11 @@ lint: env ## ruff, snakefmt and snakemake's own linter
 
 demo: env ## search and talk about pictures on http://127.0.0.1:7860, on the newest training of SCALE
 	python -m workflow_scripts.demo.app --results results/$(SCALE)
+
+survey: env ## serve the survey on http://127.0.0.1:7870; responses go to results/SCALE/survey and into the next report
+	snakemake --cores $(CORES) --config scale=$(SCALE) $(CONFIG) -- results/$(SCALE)/survey/survey.json
+	python -m workflow_scripts.survey.serve --survey results/$(SCALE)/survey/survey.json \
+	  --responses results/$(SCALE)/survey/responses.sqlite
 
 mlflow: env ## open the MLflow UI over the runs of SCALE on http://127.0.0.1:5000
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///results/$(SCALE)/mlflow.db

@@ -19,6 +19,13 @@ include: "rules/features.smk"
 include: "rules/training.smk"
 include: "rules/evaluation.smk"
 include: "rules/search.smk"
+
+
+if HAS_SURVEY:
+
+    include: "rules/survey.smk"
+
+
 include: "rules/report.smk"
 
 
@@ -26,3 +33,4 @@ rule all:
     default_target: True
     input:
         REPORT,
+        [PDF] if find_chromium() else [],

@@ -22,6 +22,7 @@ from workflow_scripts.evaluations import (
 )
 from workflow_scripts.identity import run_id
 from workflow_scripts.job_environment import name_mirror, prepare_job_environment
+from workflow_scripts.report.chromium import find_chromium
 from workflow_scripts.sources.registry import is_on_mirror, load_registry
 
 try:
@@ -39,6 +40,7 @@ R = f"{SETTINGS.results}/{SETTINGS.scale}"
 CHAIN = next(iter(CHAINS.values()))
 TRACKING_URI = f"sqlite:///{R}/mlflow.db"
 REPORT = f"{R}/report/index.html"
+PDF = f"{R}/report/report.pdf"
 
 
 def at(product, *names):
@@ -386,3 +388,10 @@ REPORT_SETTINGS = json.dumps(
         "about": SCALE.description,
     }
 )
+# The survey asks about a benchmark with questions and relations, and the system as finetuned answers.
+SURVEY_BENCHMARK = next(
+    (CHAIN.benchmark(name) for name in ("visual_genome", "gqa", "daquar") if name in CHAIN.benchmarks), None
+)
+SURVEY_RUN = CHAIN.run("finetune") if "finetune" in CHAIN.stages else None
+HAS_SURVEY = SURVEY_BENCHMARK is not None and SURVEY_RUN is not None
+RESPONSES = f"{R}/survey/responses.sqlite"

@@ -125,6 +125,31 @@ rule choose_captions:
         " --output {output:q} 2>&1 | tee {log:q}"
 
 
+rule draw_attention:
+    input:
+        questions=at(CHAIN.benchmark(CHAIN.retrieval_benchmark), "questions.parquet"),
+        images=at(CHAIN.images(CHAIN.roles.retrieval), "manifest.json"),
+        feature_extractor=at(CHAIN.feature_extractor, "SHA256SUMS"),
+    output:
+        f"{R}/report/attention.json",
+    log:
+        f"{R}/logs/draw_attention.log",
+    benchmark:
+        f"{R}/benchmarks/draw_attention.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        **job("draw_attention", mem_mb=4000, runtime=20),
+    params:
+        images=lambda wildcards, input: folder(input.images),
+        feature_extractor=lambda wildcards, input: folder(input.feature_extractor),
+        code=code_digest("workflow_scripts.report.draw_attention"),
+    shell:
+        "python -m workflow_scripts.report.draw_attention --questions {input.questions:q} --images {params.images:q}"
+        " --feature-extractor {params.feature_extractor:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
 rule render_page:
     input:
         results=f"{R}/report/results.json",
@@ -141,6 +166,8 @@ rule render_page:
         images=[at(product, "manifest.json") for product in IMAGES.values()],
         pairs=at(CHAIN.pairs, "manifest.json"),
         mixes=[at(product, "manifest.json") for product in MIXES.values()],
+        survey=[f"{R}/report/survey"] if HAS_SURVEY else [],
+        attention=f"{R}/report/attention.json",
         tracking=f"{R}/report/mlflow_runs.json",
         templates=TEMPLATES,
     output:
@@ -156,6 +183,7 @@ rule render_page:
         **job("render_page", mem_mb=1000, runtime=10),
     params:
         settings=REPORT_SETTINGS,
+        survey=lambda wildcards, input: ["--survey", input.survey[0]] if input.survey else [],
         times=f"{R}/benchmarks",
         code=code_digest("workflow_scripts.report.render_page"),
     shell:
@@ -163,7 +191,28 @@ rule render_page:
         " --scores {input.scores:q} --reported {input.reported:q} --expected {input.expected:q}"
         " --figures {input.figures:q} --examples {input.examples:q} --sheet {input.sheet:q} --runs {input.runs:q}"
         " --image-manifests {input.images:q} --pairs {input.pairs:q} --mixes {input.mixes:q}"
-        " --times {params.times:q} --output {output:q} 2>&1 | tee {log:q}"
+        " --attention {input.attention:q} {params.survey:q} --times {params.times:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
+# Asked for where there is a Chromium to print with; without one, the page is the report.
+rule render_pdf:
+    input:
+        REPORT,
+    output:
+        PDF,
+    log:
+        f"{R}/logs/render_pdf.log",
+    benchmark:
+        f"{R}/benchmarks/render_pdf.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        **job("render_pdf", mem_mb=1500, runtime=10),
+    params:
+        code=code_digest("workflow_scripts.report.render_pdf"),
+    shell:
+        "python -m workflow_scripts.report.render_pdf --page {input:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule import_runs:

@@ -3,14 +3,15 @@
 import asyncio
 import base64
 import json
-import shutil
 import subprocess
 import time
 from pathlib import Path
 
 import aiohttp
 
-PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+from workflow_scripts.report.chromium import find_chromium
+
+PROGRAM = find_chromium()
 
 
 class Chromium:
@@ -90,7 +91,12 @@ class Chromium:
         """The first true value of an expression."""
         deadline = time.monotonic() + seconds
         while True:
-            value = self.evaluate(expression)
+            try:
+                value = self.evaluate(expression)
+            except RuntimeError as error:
+                if "navigated" not in str(error):  # the next page is on its way
+                    raise
+                value = None
             if value:
                 return value
             assert time.monotonic() < deadline, f"after {seconds} s this is not so: {expression}"

@@ -22,3 +22,11 @@ def browser(tmp_path_factory):
     chromium = Chromium(tmp_path_factory.mktemp("profile"))
     yield chromium
     chromium.close()
+
+
+@pytest.fixture(scope="session")
+def screenshots():
+    """The folder in which pictures of the pages are kept, to be looked at; a part of results/, so never committed."""
+    folder = Path(__file__).resolve().parents[2] / "results" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -18,7 +18,7 @@ from workflow_scripts.report.names import METHODS, PHOTO_METHODS, run_name
 
 INK, GREY = "#1c1c1c", "#8a8a86"
 COLOURS = ("#0f4c81", "#c8553d", "#4d7c52", "#8a6d3b", "#6b5b95", "#3a7d86")
-_STYLE = {
+STYLE = {
     "font.family": "serif",
     "font.serif": ["Charter", "Bitstream Charter", "Georgia", "DejaVu Serif"],
     "font.size": 10,
@@ -188,7 +188,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     arguments.output.mkdir(parents=True, exist_ok=True)
     drawn = 0
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         for name, draw in drawings.items():
             path = arguments.output / f"{name}.svg"
             figure = draw()

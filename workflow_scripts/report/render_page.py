@@ -23,6 +23,7 @@ from workflow_scripts.report.expected import (
 from workflow_scripts.report.names import run_name
 from workflow_scripts.report.photo_tables import has_photographs
 from workflow_scripts.report.render_tables import breakdowns_of, build_tables
+from workflow_scripts.survey.table import to_matrix
 
 _RUN = re.compile(r"-[0-9a-f]{12}$")
 TEMPLATES = Path(__file__).parent / "templates"
@@ -103,6 +104,18 @@ def describe_flow(
     return steps
 
 
+def describe_survey(folder: Path) -> dict[str, Any]:
+    """Table 3 with its note, the nine questions, and the plot where somebody has answered."""
+    summary = read_json(folder / "summary.json")
+    plot = folder / "distribution.svg"
+    return {
+        "table": to_matrix(summary),
+        "questions": summary["questions"],
+        "other_responses": summary["other_responses"],
+        "plot": inline_svg(plot) if plot.exists() else None,
+    }
+
+
 def read_times(folder: Path) -> list[dict[str, Any]]:
     """Seconds and peak memory of the jobs of each rule, from Snakemake's benchmark files, longest first.
 
@@ -158,6 +171,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--figures", type=Path, required=True, help="folder of the SVG figures")
     parser.add_argument("--examples", type=Path, nargs="*", default=[], help="examples.json files, in their order")
     parser.add_argument("--sheet", type=Path, help="sheet.json of search.sheet")
+    parser.add_argument("--attention", type=Path, help="attention.json of draw_attention")
+    parser.add_argument("--survey", type=Path, help="folder of survey.summarise")
     parser.add_argument("--runs", type=Path, nargs="*", default=[], help="run.json files of trainings, in their order")
     parser.add_argument("--image-manifests", type=Path, nargs="*", default=[], help="manifests of the image sets")
     parser.add_argument("--pairs", type=Path, help="manifest of the image-caption pairs")
@@ -193,6 +208,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             "figures": {path.stem: inline_svg(path) for path in sorted(arguments.figures.glob("*.svg"))},
             "examples": [read_json(path) for path in arguments.examples],
             "sheet": read_json(arguments.sheet) if arguments.sheet else None,
+            "attention": read_json(arguments.attention) if arguments.attention else [],
+            "survey": describe_survey(arguments.survey) if arguments.survey else None,
             "runs": runs,
             "downloads": downloads,
             "failures": sum_failures(downloads),

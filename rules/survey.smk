@@ -1,0 +1,100 @@
+# The survey: nine answers of the finetuned system that people rate, and what they have said until now.
+
+
+rule choose_survey_questions:
+    input:
+        at(SURVEY_BENCHMARK, "questions.parquet"),
+    output:
+        f"{R}/survey/questions.parquet",
+    log:
+        f"{R}/logs/choose_survey_questions.log",
+    benchmark:
+        f"{R}/benchmarks/choose_survey_questions.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        **job("choose_survey_questions", mem_mb=1000, runtime=10),
+    params:
+        code=code_digest("workflow_scripts.survey.choose_questions"),
+    shell:
+        "python -m workflow_scripts.survey.choose_questions --questions {input:q} --output {output:q}"
+        " 2>&1 | tee {log:q}"
+
+
+rule predict_survey:
+    input:
+        questions=f"{R}/survey/questions.parquet",
+        features=[at(CHAIN.features(name), "manifest.json") for name in SURVEY_BENCHMARK.parents],
+        language_model=at(CHAIN.language_model, "SHA256SUMS"),
+        adaptor=at(SURVEY_RUN, "adaptor.safetensors"),
+    output:
+        f"{R}/survey/predictions.jsonl",
+    log:
+        f"{R}/logs/predict_survey.log",
+    benchmark:
+        f"{R}/benchmarks/predict_survey.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: job_threads("predict", 1)
+    resources:
+        **job("predict", mem_mb=2000, runtime=60),
+    params:
+        features=lambda wildcards, input: folders(input.features),
+        language_model=lambda wildcards, input: folder(input.language_model),
+        # Descriptions are long.
+        settings=settings_json(SCALE.predict.model_copy(update={"max_new_tokens": 96})),
+        code=code_digest("workflow_scripts.evaluation.predict"),
+    shell:
+        "python -m workflow_scripts.evaluation.predict --questions {input.questions:q} --features {params.features:q}"
+        " --language-model {params.language_model:q} --adaptor {input.adaptor:q} --settings {params.settings:q}"
+        " --output {output:q} 2>&1 | tee {log:q}"
+
+
+rule build_survey:
+    input:
+        predictions=f"{R}/survey/predictions.jsonl",
+        images=[at(product, "manifest.json") for product in SURVEY_BENCHMARK.parents.values()],
+        run=at(SURVEY_RUN, "run.json"),
+    output:
+        f"{R}/survey/survey.json",
+    log:
+        f"{R}/logs/build_survey.log",
+    benchmark:
+        f"{R}/benchmarks/build_survey.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        **job("build_survey", mem_mb=1000, runtime=10),
+    params:
+        images=lambda wildcards, input: folders(input.images),
+        code=code_digest("workflow_scripts.survey.build_survey"),
+    shell:
+        "python -m workflow_scripts.survey.build_survey --predictions {input.predictions:q} --images {params.images:q}"
+        " --run {input.run:q} --output {output:q} 2>&1 | tee {log:q}"
+
+
+# The responses come from people and not from a rule: where there are none yet, the table says so.
+rule summarise_survey:
+    input:
+        survey=f"{R}/survey/survey.json",
+        responses=[RESPONSES] if Path(RESPONSES).exists() else [],
+        reported="expected/report.yaml",
+    output:
+        directory(f"{R}/report/survey"),
+    log:
+        f"{R}/logs/summarise_survey.log",
+    benchmark:
+        f"{R}/benchmarks/summarise_survey.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        **job("summarise_survey", mem_mb=1000, runtime=10),
+    params:
+        responses=RESPONSES,
+        code=code_digest("workflow_scripts.survey.summarise"),
+    shell:
+        "python -m workflow_scripts.survey.summarise --survey {input.survey:q} --responses {params.responses:q}"
+        " --reported {input.reported:q} --output {output:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,1 @@
+"""The survey: people rate nine answers of the system from 1 to 5."""
