@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 STAMP := $(VENV)/.installed
 SLURM_PACKAGES := slurmctld slurmd slurm-client munge
 
-.PHONY: help env reproduce plan dry-run demo survey test test-fast test-browser slurm-test lint mlflow environment-files
+.PHONY: help env reproduce plan dry-run demo survey test test-fast test-browser slurm-test check-full-size lint mlflow environment-files
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -58,6 +58,9 @@ slurm-test: env ## the tests on a SLURM cluster on this host alone; root gets De
 	    echo "SLURM is missing and only root can install it (Debian: $(SLURM_PACKAGES)): its tests will be skipped."; \
 	  fi; }
 	python -m pytest -m slurm -rs tests/slurm
+
+check-full-size: env ## the report's models at full size with random weights: about 8 GB of memory, ten minutes on 2 cores
+	python -m workflow_scripts.preflight.full_size
 
 lint: env ## ruff, snakefmt and snakemake's own linter
 	ruff check .

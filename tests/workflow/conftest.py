@@ -67,6 +67,12 @@ def copy_project(source, target, names=COPIED):
 
 
 @pytest.fixture(scope="session")
+def copy_of_project():
+    """A function that copies the project, without results, to a folder."""
+    return lambda folder: copy_project(ROOT, folder)
+
+
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """The project with the whole chain of scale `tiny` run in it; tests must not change it."""
     project = copy_project(ROOT, tmp_path_factory.mktemp("finished") / "project")

@@ -1,0 +1,64 @@
+import io
+import json
+import tarfile
+
+import pytest
+
+from workflow_scripts.data.readers import webdataset
+
+
+def tar_of(path, *members):
+    """Write a tar as img2dataset does: (name, content)."""
+    with tarfile.open(path, "w") as archive:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+
+
+def sample(key, text="a boat", picture=b"\xff\xd8 not decoded here"):
+    about = json.dumps({"key": key, "caption": text, "url": f"http://h/{key}.jpg", "sha256": "0"}).encode()
+    return (f"{key}.jpg", picture), (f"{key}.json", about), (f"{key}.txt", text.encode())
+
+
+@pytest.fixture
+def folder(tmp_path):
+    tar_of(tmp_path / "cc3m-train-0000.tar", *sample("000000000", "two\nlines \u4eba"), *sample("000000002")[:2])
+    tar_of(tmp_path / "cc3m-train-0001.tar", *sample("000010000", picture=b"B" * 2000), *sample("000000000", "again"))
+    return tmp_path
+
+
+def test_captions_and_places_of_pictures_are_listed_and_incomplete_samples_counted(folder):
+    table, removed = webdataset.read_index(folder)
+    assert table.select(["id", "tar", "text"]).to_pylist() == [
+        {"id": "000000000", "tar": "cc3m-train-0000.tar", "text": "two\nlines \u4eba"},
+        {"id": "000010000", "tar": "cc3m-train-0001.tar", "text": "a boat"},
+    ]
+    assert removed == {"sample without a caption": 1, "duplicate key": 1}
+    row = table.to_pylist()[1]
+    with (folder / row["tar"]).open("rb") as stream:
+        stream.seek(row["offset"])
+        assert stream.read(row["size"]) == b"B" * 2000
+    address = webdataset.addresses(folder, "cc3m")["000010000"]
+    assert address == f"archive://cc3m/cc3m-train-0001.tar?offset={row['offset']}&size=2000"
+
+
+def test_the_list_is_kept_and_made_anew_for_other_tars(folder):
+    first = webdataset.read_index(folder)
+    kept = (folder / webdataset.INDEX).stat().st_mtime_ns
+    assert webdataset.read_index(folder) == first
+    assert (folder / webdataset.INDEX).stat().st_mtime_ns == kept
+    tar_of(folder / "cc3m-train-0002.tar", *sample("000020000"))
+    assert webdataset.read_index(folder)[0]["id"].to_pylist() == ["000000000", "000010000", "000020000"]
+
+
+def test_a_truncated_tar_is_named(folder):
+    path = folder / "cc3m-train-0001.tar"
+    path.write_bytes(path.read_bytes()[:1500])
+    with pytest.raises(ValueError, match=r"cc3m-train-0001\.tar is not a complete tar file"):
+        webdataset.read_index(folder)
+
+
+def test_a_folder_without_tars_is_named(tmp_path):
+    with pytest.raises(ValueError, match="holds no tar file; fetch the data set first"):
+        webdataset.read_index(tmp_path)
