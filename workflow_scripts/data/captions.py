@@ -1,6 +1,7 @@
 """Captions of a data set, in whatever format it has."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +34,21 @@ def read_captions(entry: ImageList, folder: Path) -> tuple[list[Caption], Counte
     if entry.reader == "karpathy":
         _, sentences, removed = karpathy.read_captions(folder, entry.subset or "")
         return [Caption(item.id, item.image_id, item.text) for item in sentences], removed
-    if entry.reader == "webdataset":
-        table, removed = webdataset.read_index(folder)
-        columns = (table["id"].to_pylist(), table["text"].to_pylist())
-        return [Caption(key, key, text) for key, text in zip(*columns, strict=True)], removed
     raise ValueError(f"The data set {entry.data_set} has no captions to learn from or to search with.")
+
+
+def iterate_captions(entry: ImageList, folder: Path) -> tuple[Iterator[Caption], Counter[str], bool]:
+    """Return captions one after the other, what was left out, and whether they are in the order of image ids.
+
+    Data sets of millions of captions, which come in that order, are read block by block; what was left out of them is
+    counted when all are read.
+    """
+    if entry.reader == "webdataset":
+        removed = webdataset.index_samples(folder)
+        rows = webdataset.read_samples(folder, ["id", "text"])
+        return (Caption(row["id"], row["id"], row["text"]) for row in rows), removed, True
+    if entry.reader == "conceptual_captions":
+        pairs, removed = conceptual_captions.iterate_captions(find_file(folder, entry.file))
+        return (Caption(item.id, item.id, item.text) for item in pairs), removed, True
+    captions, removed = read_captions(entry, folder)
+    return iter(captions), removed, False

@@ -3,41 +3,62 @@
 import argparse
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from workflow_scripts.command_line import progress, run_command
 from workflow_scripts.config.data import FilterSettings
-from workflow_scripts.data.captions import Caption, read_captions
+from workflow_scripts.data.captions import Caption, iterate_captions
 from workflow_scripts.data.exclusions import EXCLUDED, read_exclusions
+from workflow_scripts.data.outcomes import NOT_ASKED_FOR, Outcomes
 from workflow_scripts.data.shards import ImageSet
-from workflow_scripts.data.tables import PAIR_SCHEMA, sorted_counts, write_table
+from workflow_scripts.data.table_writer import TableWriter
+from workflow_scripts.data.tables import PAIR_SCHEMA, sorted_counts
 from workflow_scripts.data.text import collapse_whitespace, count_tokens, normalise_caption
 from workflow_scripts.sources.registry import TABLE, load_registry
 
 logger = logging.getLogger("filter_pairs")
 
 
+@dataclass
+class SourceCounts:
+    """What became of the captions of one image set."""
+
+    captions: int = 0
+    not_asked_for: int = 0
+    kept: int = 0
+    tokens: int = 0
+    removed: Counter[str] = field(default_factory=Counter)
+
+
 def filter_captions(
-    captions: Sequence[Caption],
-    image_set: ImageSet,
+    captions: Iterable[Caption],
+    outcomes: Outcomes,
+    image_set: str,
     settings: FilterSettings,
-    removed: Counter[str],
+    counts: SourceCounts,
     excluded: frozenset[str] = frozenset(),
 ) -> Iterator[dict[str, str]]:
-    """Yield the kept pairs of one image set as rows of the table; counts the others in `removed`.
+    """Yield the kept pairs of one image set as rows of the table; counts the others in `counts.removed`.
 
-    Captions are those of pictures that were asked for, fetched or not.
+    Of equal captions of one picture the first stays; what a picture's captions were is forgotten with the picture where
+    captions come in the order of pictures.
     """
     seen: set[tuple[str, str]] = set()
-    for caption in progress(captions, len(captions), f"captions of {image_set.name}"):
+    current = ""
+    for caption in captions:
+        counts.captions += 1
         image_id = caption.image_id
-        image = image_set.images.get(image_id)
-        if image is None:
-            removed["picture could not be fetched"] += 1
+        shard = outcomes.of(image_id)
+        if shard == NOT_ASKED_FOR:
+            counts.not_asked_for += 1
             continue
-        if image_set.key(image_id) in excluded:
-            removed[EXCLUDED] += 1
+        if shard is None:
+            counts.removed["picture could not be fetched"] += 1
+            continue
+        if f"{image_set}/{image_id}" in excluded:
+            counts.removed[EXCLUDED] += 1
             continue
         text = (
             normalise_caption(caption.text)
@@ -45,23 +66,28 @@ def filter_captions(
             else collapse_whitespace(caption.text)
         )
         tokens = count_tokens(text)
+        if outcomes.in_order and image_id != current:
+            seen.clear()
+            current = image_id
         if not tokens:
-            removed["caption is empty"] += 1
+            counts.removed["caption is empty"] += 1
         elif tokens < settings.minimum_tokens:
-            removed["caption is too short"] += 1
+            counts.removed["caption is too short"] += 1
         elif tokens > settings.maximum_tokens:
-            removed["caption is too long"] += 1
+            counts.removed["caption is too long"] += 1
         elif (image_id, text) in seen:
-            removed["same caption for the same picture"] += 1
+            counts.removed["same caption for the same picture"] += 1
         else:
             seen.add((image_id, text))
+            counts.kept += 1
+            counts.tokens += tokens
             yield {
-                "image": image_set.key(image_id),
+                "image": f"{image_set}/{image_id}",
                 "query": "",
                 "answer": text,
                 "task": "caption",
                 "source_id": caption.id,
-                "shard": image["shard"],
+                "shard": shard,
             }
 
 
@@ -84,35 +110,40 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = FilterSettings.model_validate_json(arguments.settings)
     registry = load_registry(arguments.registry)
     excluded = read_exclusions(arguments.exclude)
-    removed: Counter[str] = Counter()
-    rows: list[dict[str, str]] = []
-    sources: dict[str, dict[str, int]] = {}
-    for name, annotations, images in arguments.source:
-        captions, not_read = read_captions(registry.image_set(name).lists[0], Path(annotations))
-        image_set = ImageSet.open(Path(images))
-        if image_set.name != name:
-            raise ValueError(f"{images} holds the image set {image_set.name}, but {name} was asked for.")
-        removed.update(not_read)
-        known = image_set.images.keys() | image_set.failed.keys()
-        wanted = [caption for caption in captions if caption.image_id in known]
-        before = len(rows)
-        rows.extend(filter_captions(wanted, image_set, settings, removed, excluded))
-        sources[name] = {
-            "captions": len(captions) + sum(not_read.values()),
-            "of_pictures_not_asked_for": len(captions) - len(wanted),
-            "kept": len(rows) - before,
+    found: dict[str, tuple[SourceCounts, Counter[str]]] = {}
+
+    def pairs() -> Iterator[dict[str, str]]:
+        for name, annotations, images in arguments.source:
+            captions, not_read, in_order = iterate_captions(registry.image_set(name).lists[0], Path(annotations))
+            image_set = ImageSet.open(Path(images))
+            if image_set.name != name:
+                raise ValueError(f"{images} holds the image set {image_set.name}, but {name} was asked for.")
+            counts = SourceCounts()
+            found[name] = (counts, not_read)
+            shown = progress(captions, None, f"captions of {name}")
+            outcomes = Outcomes(image_set.folder, in_order)
+            yield from filter_captions(shown, outcomes, name, settings, counts, excluded)
+
+    with TableWriter(arguments.output, "samples.parquet", PAIR_SCHEMA) as table:
+        table.write(pairs())
+        removed = sum((counts.removed + not_read for counts, not_read in found.values()), Counter())
+        if not table.count:
+            raise ValueError(f"No caption passed the filter: {sorted_counts(removed)}. Check the filter's settings.")
+        more = {
+            "average_tokens": round(sum(counts.tokens for counts, _ in found.values()) / table.count, 3),
+            "removed": sorted_counts(removed),
+            "sources": {
+                name: {
+                    "captions": counts.captions + sum(not_read.values()),
+                    "of_pictures_not_asked_for": counts.not_asked_for,
+                    "kept": counts.kept,
+                }
+                for name, (counts, not_read) in found.items()
+            },
+            "settings": settings.defining(),
         }
-    if not rows:
-        raise ValueError(f"No caption passed the filter: {sorted_counts(removed)}. Check the filter's settings.")
-    tokens = sum(count_tokens(row["answer"]) for row in rows)
-    more = {
-        "average_tokens": round(tokens / len(rows), 3),
-        "removed": sorted_counts(removed),
-        "sources": sources,
-        "settings": settings.defining(),
-    }
-    manifest = write_table(arguments.output, "samples.parquet", rows, PAIR_SCHEMA, more)
-    logger.info("%d pairs, %.1f words each; removed: %s", len(rows), manifest["average_tokens"], more["removed"])
+        manifest = table.finish(more)
+    logger.info("%d pairs, %.1f words each; removed: %s", table.count, manifest["average_tokens"], more["removed"])
 
 
 if __name__ == "__main__":

@@ -29,13 +29,13 @@ def folder(tmp_path):
 
 
 def test_captions_and_places_of_pictures_are_listed_and_incomplete_samples_counted(folder):
-    table, removed = webdataset.read_index(folder)
-    assert table.select(["id", "tar", "text"]).to_pylist() == [
+    removed = webdataset.index_samples(folder)
+    assert list(webdataset.read_samples(folder, ["id", "tar", "text"])) == [
         {"id": "000000000", "tar": "cc3m-train-0000.tar", "text": "two\nlines \u4eba"},
         {"id": "000010000", "tar": "cc3m-train-0001.tar", "text": "a boat"},
     ]
     assert removed == {"sample without a caption": 1, "duplicate key": 1}
-    row = table.to_pylist()[1]
+    row = list(webdataset.read_samples(folder, ["tar", "offset", "size"]))[1]
     with (folder / row["tar"]).open("rb") as stream:
         stream.seek(row["offset"])
         assert stream.read(row["size"]) == b"B" * 2000
@@ -44,21 +44,31 @@ def test_captions_and_places_of_pictures_are_listed_and_incomplete_samples_count
 
 
 def test_the_list_is_kept_and_made_anew_for_other_tars(folder):
-    first = webdataset.read_index(folder)
+    first = webdataset.index_samples(folder)
     kept = (folder / webdataset.INDEX).stat().st_mtime_ns
-    assert webdataset.read_index(folder) == first
+    assert webdataset.index_samples(folder) == first
     assert (folder / webdataset.INDEX).stat().st_mtime_ns == kept
     tar_of(folder / "cc3m-train-0002.tar", *sample("000020000"))
-    assert webdataset.read_index(folder)[0]["id"].to_pylist() == ["000000000", "000010000", "000020000"]
+    assert [row["id"] for row in webdataset.read_samples(folder, ["id"])] == ["000000000", "000010000", "000020000"]
 
 
 def test_a_truncated_tar_is_named(folder):
     path = folder / "cc3m-train-0001.tar"
     path.write_bytes(path.read_bytes()[:1500])
     with pytest.raises(ValueError, match=r"cc3m-train-0001\.tar is not a complete tar file"):
-        webdataset.read_index(folder)
+        webdataset.index_samples(folder)
 
 
 def test_a_folder_without_tars_is_named(tmp_path):
     with pytest.raises(ValueError, match="holds no tar file; fetch the data set first"):
-        webdataset.read_index(tmp_path)
+        webdataset.index_samples(tmp_path)
+
+
+def test_tars_in_the_order_of_their_keys_are_listed_without_sorting(tmp_path, monkeypatch):
+    monkeypatch.setattr(webdataset, "_sort", None)
+    for number in range(3):
+        keys = [f"{number:05d}{n:04d}" for n in (1, 0)]
+        tar_of(tmp_path / f"part-{number}.tar", *sample(keys[0]), *sample(keys[1]), *sample(keys[1], "again"))
+    assert webdataset.index_samples(tmp_path) == {"duplicate key": 3}
+    ids = [row["id"] for row in webdataset.read_samples(tmp_path, ["id"])]
+    assert ids == sorted(ids) == ["000000000", "000000001", "000010000", "000010001", "000020000", "000020001"]

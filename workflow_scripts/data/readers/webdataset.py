@@ -1,28 +1,31 @@
 """Webdataset tar files of pictures with captions, `<key>.jpg`, `<key>.txt`, `<key>.json`, as img2dataset writes them.
 
 The tar files stay packed. One pass over them lists where each picture lies and what its caption is; the list is kept
-beside them, since it takes as long as reading the headers of all members.
+beside them, since it takes as long as reading the headers of all members. It is written and read in blocks.
 """
 
 import json
 import tarfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 INDEX = "index.parquet"
 PICTURES = ("jpg", "jpeg", "png", "webp")
+BLOCK = 65_536
 _SCHEMA = pa.schema(
     [("id", pa.string()), ("tar", pa.string()), ("offset", pa.int64()), ("size", pa.int64()), ("text", pa.string())]
 )
 
 
-def read_index(folder: Path) -> tuple[pa.Table, Counter[str]]:
-    """Return id, tar file, offset, size and caption of every sample, and what was left out.
+def index_samples(folder: Path) -> Counter[str]:
+    """List the samples of all tar files in the order of their keys, where that is not done; returns what was left out.
 
-    The id is the sample's key. Samples without picture or caption, and keys that were there already, are counted.
+    Samples without picture or caption, and keys that were there already, are counted.
 
     Raises:
         ValueError: there is no tar file, or one is truncated; it is named.
@@ -33,22 +36,51 @@ def read_index(folder: Path) -> tuple[pa.Table, Counter[str]]:
     made_of = json.dumps([[path.name, path.stat().st_size] for path in tars])
     index = Path(folder) / INDEX
     if index.is_file():
-        metadata = pq.read_schema(index).metadata or {}
+        metadata = pq.read_metadata(index).metadata or {}
         if metadata.get(b"made_of", b"").decode() == made_of:
-            return pq.read_table(index), Counter(json.loads(metadata[b"removed"]))
+            return Counter(json.loads(metadata[b"removed"]))
     removed: Counter[str] = Counter()
-    seen: set[str] = set()
-    metadata = {"made_of": made_of}
     temporary = index.with_name(f".{INDEX}.part")
-    tables = [_read_tar(path, seen, removed) for path in tars]
-    table = pa.concat_tables(tables).sort_by("id")
-    metadata["removed"] = json.dumps(removed)
-    pq.write_table(table.replace_schema_metadata(metadata), temporary)
+    last, in_order = "", True
+    with pq.ParquetWriter(temporary, _SCHEMA) as writer:
+        for path in tars:
+            rows = _read_tar(path, removed)
+            in_order = in_order and (not rows or last < rows[0]["id"])
+            last = rows[-1]["id"] if rows else last
+            writer.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA))
+        writer.add_key_value_metadata({"made_of": made_of})
+        if in_order:
+            writer.add_key_value_metadata({"removed": json.dumps(removed)})
+    if not in_order:
+        _sort(temporary, {"made_of": made_of}, removed)
     temporary.replace(index)
-    return table, removed
+    return removed
 
 
-def _read_tar(path: Path, seen: set[str], removed: Counter[str]) -> pa.Table:
+def _sort(path: Path, metadata: dict[str, str], removed: Counter[str]) -> None:
+    """Bring an index into the order of keys, each once: the first of several counts. This holds all of it in memory."""
+    table = pq.read_table(path)
+    table = table.append_column("position", pa.array(range(len(table)))).sort_by(
+        [("id", "ascending"), ("position", "ascending")]
+    )
+    ids = table["id"].to_pylist()
+    kept = [index for index, key in enumerate(ids) if not index or key != ids[index - 1]]
+    removed["duplicate key"] += len(ids) - len(kept)
+    with pq.ParquetWriter(path, _SCHEMA) as writer:
+        writer.write_table(table.take(kept).drop_columns("position"))
+        writer.add_key_value_metadata({**metadata, "removed": json.dumps(+removed)})
+
+
+def read_samples(folder: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield the listed samples in the order of their keys: id, tar file, offset, size, text (caption)."""
+    index_samples(folder)
+    with pq.ParquetFile(Path(folder) / INDEX) as file:
+        for batch in file.iter_batches(BLOCK, columns=columns):
+            yield from batch.to_pylist()
+
+
+def _read_tar(path: Path, removed: Counter[str]) -> list[dict[str, Any]]:
+    """Return the samples of one tar file by key; of several with one key the first counts."""
     places: dict[str, tuple[int, int]] = {}
     texts: dict[str, str] = {}
     try:
@@ -56,35 +88,32 @@ def _read_tar(path: Path, seen: set[str], removed: Counter[str]) -> pa.Table:
             for member in tar:
                 if not member.isfile():
                     continue
+                if member.offset_data + member.size > path.stat().st_size:
+                    raise tarfile.ReadError(f"{member.name} is cut off")
                 key, _, ending = member.name.partition(".")
                 if ending in PICTURES:
-                    places[key] = (member.offset_data, member.size)
+                    if key in places:
+                        removed["duplicate key"] += 1
+                    places.setdefault(key, (member.offset_data, member.size))
                 elif ending == "txt":
                     stream = tar.extractfile(member)
                     assert stream is not None, "a plain file has content"
-                    texts[key] = stream.read().decode("utf-8", errors="replace")
-                if member.offset_data + member.size > path.stat().st_size:
-                    raise tarfile.ReadError(f"{member.name} is cut off")
+                    texts.setdefault(key, stream.read().decode("utf-8", errors="replace"))
     except tarfile.TarError as error:
         raise ValueError(f"{path} is not a complete tar file ({error}); delete it and fetch it again.") from error
     rows = []
-    for key in places.keys() | texts.keys():
+    for key in sorted(places.keys() | texts.keys()):
         if key not in places or key not in texts:
             removed["sample without a picture" if key in texts else "sample without a caption"] += 1
-        elif key in seen:
-            removed["duplicate key"] += 1
-        else:
-            seen.add(key)
-            rows.append({"id": key, "tar": path.name, "offset": places[key][0], "size": places[key][1]})
-            rows[-1]["text"] = texts[key]
-    return pa.Table.from_pylist(rows, schema=_SCHEMA)
+            continue
+        offset, size = places[key]
+        rows.append({"id": key, "tar": path.name, "offset": offset, "size": size, "text": texts[key]})
+    return rows
 
 
 def addresses(folder: Path, name: str) -> dict[str, str]:
     """Return by id where the pictures lie: `archive://NAME/file.tar?offset=...&size=...`."""
-    table, _ = read_index(folder)
-    columns = [table[column].to_pylist() for column in ("id", "tar", "offset", "size")]
     return {
-        key: f"archive://{name}/{tar}?offset={offset}&size={size}"
-        for key, tar, offset, size in zip(*columns, strict=True)
+        row["id"]: f"archive://{name}/{row['tar']}?offset={row['offset']}&size={row['size']}"
+        for row in read_samples(folder, ["id", "tar", "offset", "size"])
     }

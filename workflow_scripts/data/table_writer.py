@@ -1,0 +1,71 @@
+"""Write a table of samples block by block, with the manifest that says what it holds."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workflow_scripts.command_line import write_json
+from workflow_scripts.identity import sha256_of_file
+
+# Rows of a row group, which is what memory holds.
+BLOCK = 100_000
+
+
+class TableWriter:
+    """Writes `<folder>/<name>` under a temporary name; `finish` renames it and writes manifest.json.
+
+    What is not finished when the block ends is deleted. Images are counted by eight bytes of a digest each.
+    """
+
+    def __init__(self, folder: Path, name: str, schema: pa.Schema) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._name, self._schema = folder, name, schema
+        self._temporary = folder / f".{name}.part"
+        self._writer = pq.ParquetWriter(self._temporary, schema)
+        self._tasks: Counter[str] = Counter()
+        self._images: list[np.ndarray] = []
+        self.count = 0
+
+    def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append rows, which may be more than memory holds."""
+        left = iter(rows)
+        while block := list(islice(left, BLOCK)):
+            columns = {field.name: [row.get(field.name) for row in block] for field in self._schema}
+            self._writer.write_table(pa.table(columns, schema=self._schema))
+            self._tasks.update(row["task"] for row in block)
+            digests = b"".join(hashlib.blake2b(row["image"].encode(), digest_size=8).digest() for row in block)
+            self._images.append(np.frombuffer(digests, dtype=np.uint64))
+            self.count += len(block)
+
+    def finish(self, more: Mapping[str, Any]) -> dict[str, Any]:
+        """Put the table under its name and write the manifest: count, sha256, tasks, images and what `more` holds."""
+        self._writer.close()
+        path = self._folder / self._name
+        self._temporary.replace(path)
+        manifest = {
+            "file": self._name,
+            "count": self.count,
+            "sha256": sha256_of_file(path),
+            "tasks": dict(sorted(self._tasks.items())),
+            "images": len(np.unique(np.concatenate(self._images))) if self._images else 0,
+            **more,
+        }
+        write_json(self._folder / "manifest.json", manifest)
+        return manifest
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.close()
+        self._temporary.unlink(missing_ok=True)
