@@ -59,7 +59,7 @@ def read_training(folder: Path) -> Record:
     superseded = folder.parent.name == "superseded"
     name = run.get("name") or (folder.parent.parent if superseded else folder).name.removesuffix(f"-{identifier}")
     stage = run.get("stage") or (folder.parents[2] if superseded else folder.parent).name
-    params = dict(_flat({"settings": run.get("settings") or definition["settings"]}))
+    params = dict(flatten({"settings": run.get("settings") or definition["settings"]}))
     params |= {
         "samples_sha256": definition["samples"],
         "language_model": definition["language_model"],
@@ -115,10 +115,11 @@ def read_evaluation(path: Path, results: Path) -> Record:
     )
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested values as pairs of a dotted key and a text."""
     for key, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", str(value)
 
