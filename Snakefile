@@ -33,4 +33,5 @@ rule all:
     default_target: True
     input:
         REPORT,
+        CARDS,
         [PDF] if find_chromium() else [],

@@ -40,6 +40,7 @@ R = f"{SETTINGS.results}/{SETTINGS.scale}"
 CHAIN = next(iter(CHAINS.values()))
 TRACKING_URI = f"sqlite:///{R}/mlflow.db"
 REPORT = f"{R}/report/index.html"
+CARDS = [f"{R}/report/data_card.md", f"{R}/report/model_card.md"]
 PDF = f"{R}/report/report.pdf"
 
 

@@ -261,3 +261,33 @@ rule check_expected:
     shell:
         "python -m workflow_scripts.report.check_expected --results {input.results:q} --scores {input.scores:q}"
         " --expected {input.expected:q} 2>&1 | tee {log:q} {output:q}"
+
+
+rule render_cards:
+    input:
+        images=[at(product, "manifest.json") for product in IMAGES.values()],
+        tables=[at(product, "manifest.json") for product in [*PAIRS.values(), *MIXES.values()]],
+        exclusions=[f"{R}/{product.path}/exclusions.json" for product in EXCLUSIONS.values()],
+        runs=RUN_FILES,
+        results=f"{R}/report/results.json",
+    output:
+        data=f"{R}/report/data_card.md",
+        model=f"{R}/report/model_card.md",
+    log:
+        f"{R}/logs/render_cards.log",
+    benchmark:
+        f"{R}/benchmarks/render_cards.tsv"
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        **job("render_cards", mem_mb=1000, runtime=10),
+    params:
+        scale=SETTINGS.scale,
+        about=SCALE.description,
+        exclusions=lambda wildcards, input: ["--exclusions", *input.exclusions] if input.exclusions else [],
+        code=code_digest("workflow_scripts.report.render_cards"),
+    shell:
+        "python -m workflow_scripts.report.render_cards --scale {params.scale:q} --about {params.about:q}"
+        " --images {input.images:q} --tables {input.tables:q} {params.exclusions:q} --runs {input.runs:q}"
+        " --results {input.results:q} --output-data {output.data:q} --output-model {output.model:q} 2>&1 | tee {log:q}"
