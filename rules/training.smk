@@ -22,6 +22,10 @@ rule train_adaptor:
     threads: job_threads("train_adaptor", 1)
     resources:
         **{**job("train_adaptor", mem_mb=2500, runtime=60), "gpu": training_processes},
+        # Nodes that train together, and in place of `gpu` the GPUs of each of them, as in gres: gpu:4.
+        nodes=1,
+        gres="",
+        tasks_per_gpu=0,
         attempt=lambda wildcards, attempt: attempt,
     params:
         folder=lambda wildcards, output: folder(output[0]),
@@ -37,7 +41,8 @@ rule train_adaptor:
         scale=SETTINGS.scale,
         code=code_digest("workflow_scripts.training.train_adaptor"),
     shell:
-        "python -m workflow_scripts.training.train_adaptor --run-folder {params.folder:q}"
+        "python -m workflow_scripts.training.launch --nodes {resources.nodes} --gpu {resources.gpu}"
+        " --gres {resources.gres:q} -- --run-folder {params.folder:q}"
         " --stage {wildcards.stage} --label {params.label:q} --samples {input.samples:q}"
         " --samples-manifest {input.manifest:q} --features {params.features:q}"
         " --language-model {params.language_model:q} {params.initial_adaptor:q}"

@@ -137,6 +137,53 @@ def test_another_number_of_processes_goes_on_within_rounding(trainer, tmp_path, 
         torch.testing.assert_close(value, expected[name], rtol=1e-3, atol=1e-4)
 
 
+def workers_of(process):
+    deadline = time.time() + 60
+    while time.time() < deadline:
+        children = psutil.Process(process.pid).children()
+        workers = [child for child in children if any("train_adaptor" in part for part in child.cmdline())]
+        if len(workers) == 2:
+            return workers
+        time.sleep(0.1)
+    pytest.fail("there were no two workers")
+
+
+def wait_for_step(process, folder, step):
+    while (lines := read_lines(folder / "metrics.jsonl")) is not None and process.poll() is None:
+        if lines and lines[-1]["step"] >= step:
+            return
+        time.sleep(0.01)
+    pytest.fail(f"the training ended before step {step}: {process.communicate()[0][-2000:]}")
+
+
+def test_a_killed_torchrun_leaves_no_workers_behind_and_they_save(trainer, tmp_path):
+    folder = tmp_path / "run"
+    process = trainer.start(folder, LONG | {"epochs": 1000, "checkpoint_every": 100_000}, processes=2)
+    wait_for_step(process, folder, 20)
+    workers = workers_of(process)
+    process.kill()
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert not alive
+    last = read_lines(folder / "history.jsonl")[-1]
+    assert last["reason"] == "SIGTERM"
+    assert (folder / "checkpoints" / f"step-{last['to_step']:09d}").is_dir()
+
+
+def test_a_training_that_loses_one_of_its_processes_asks_to_be_resumed_and_ends_equal(trainer, tmp_path):
+    reference = finish(trainer, tmp_path / "reference", LONG, processes=2)
+    folder = tmp_path / "run"
+    process = trainer.start(folder, LONG, processes=2)
+    wait_for_step(process, folder, 20)
+    first, second = workers_of(process)
+    (first if first.environ()["RANK"] == "1" else second).kill()
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "another process of this training is gone" in output
+    assert not (folder / "failure.json").exists()
+    finish(trainer, folder, LONG, processes=2, attempt=2)
+    assert_equal(folder, reference)
+
+
 def test_a_batch_that_does_not_divide_among_the_processes_is_said_in_a_sentence(trainer, tmp_path):
     code, output = trainer.command(tmp_path / "run", {"batch_size": 7}, processes=2)
     assert code != 0

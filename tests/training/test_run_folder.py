@@ -109,6 +109,26 @@ def test_the_history_tells_of_a_killed_attempt(tmp_path):
     assert (lines[2]["from_step"], lines[2]["world_size"]) == (4, 2)
 
 
+@pytest.mark.parametrize(
+    ("attempts", "kept", "stands_still"),
+    [
+        ([(0, "wall_time")], 0, False),
+        ([(0, "wall_time"), (0, "wall_time")], 0, True),
+        ([(0, "wall_time"), (0, "wall_time")], 4, False),
+        ([(4, "wall_time"), (4, "lost_process")], 4, True),
+        ([(0, "wall_time"), (4, "wall_time")], 4, False),
+        ([(4, "SIGTERM"), (4, "wall_time")], 4, False),
+    ],
+)
+def test_two_early_ends_that_kept_no_step_stand_still(tmp_path, attempts, kept, stands_still):
+    folder = reopen(tmp_path)
+    for from_step, reason in attempts:
+        folder.end_attempt(folder.begin_attempt(from_step, 1), from_step, reason)
+    if kept:
+        (tmp_path / "checkpoints" / f"step-{kept:09d}").mkdir(parents=True)
+    assert folder.stands_still() is stands_still
+
+
 def test_an_automatic_repetition_meets_the_error_at_once_and_a_person_may_try_again(tmp_path):
     reopen(tmp_path).record_failure("The loss became nan.")
     with pytest.raises(ValueError, match=r"not repeated: The loss became nan\."):

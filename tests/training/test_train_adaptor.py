@@ -184,9 +184,16 @@ def test_it_stops_before_the_wall_time_and_goes_on_bit_for_bit(finished, trainer
     assert losses(tmp_path / "tiny") == losses(finished)
 
 
-def test_a_wall_time_that_holds_no_step_is_an_error_and_no_endless_loop(trainer, tmp_path):
-    with pytest.raises(ValueError, match=r"wall_time_minutes = 0.0001.*raise it"):
-        trainer.here(tmp_path / "tiny", {"wall_time_minutes": 1e-4})
+def test_a_wall_time_without_time_for_a_step_asks_once_to_be_resumed_and_is_then_an_error(trainer, tmp_path):
+    short = {"wall_time_minutes": 1e-4}
+    with pytest.raises(SystemExit) as end:
+        trainer.here(tmp_path / "tiny", short)
+    assert end.value.code == 75
+    with pytest.raises(ValueError, match=r"Two attempts in a row ended for wall_time and kept no step.*raise it"):
+        trainer.here(tmp_path / "tiny", short, attempt=2)
+    with pytest.raises(ValueError, match="ended with an error and is not repeated: Two attempts in a row"):
+        trainer.here(tmp_path / "tiny", short, attempt=3)
+    assert (trainer.here(tmp_path / "tiny") / "adaptor.safetensors").exists()
 
 
 def test_a_loss_that_is_no_number_stops_and_names_the_sample(trainer, tmp_path):

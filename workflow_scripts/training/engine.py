@@ -48,6 +48,11 @@ def agree(value: Any) -> Any:
     return values[0]
 
 
+def is_lost_connection(error: RuntimeError) -> bool:
+    """Whether an error says that another process of the training, or its node, is gone."""
+    return isinstance(error, torch.distributed.DistError) or (world_size() > 1 and "gloo" in str(error))
+
+
 def device() -> torch.device:
     """The device of this process."""
     return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")

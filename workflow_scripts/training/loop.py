@@ -60,6 +60,7 @@ class TrainingLoop:
         self.settings = settings
         self.where = where
         self.deadline, self.signals = stop
+        self.deadline.longest_save = where.longest_save
         self.recorder = recorder
         self.checkpoints = checkpoints
         self.rank, self.world_size = distributed.get_rank(), distributed.get_world_size()
@@ -76,11 +77,9 @@ class TrainingLoop:
 
     def run(self, label: str, facts: dict[str, Any]) -> str:
         """Train, and return why it ended: `finished`, `wall_time`, or the name of a signal."""
-        if self.where.step < self.steps and self.deadline.reached():
-            raise ValueError(
-                f"The wall time (wall_time_minutes = {self.settings.wall_time_minutes}) is over before the first step: "
-                "it must hold the start, a step, a checkpoint and wall_time_margin_seconds; raise it."
-            )
+        if self.where.step < self.steps and agree(self.deadline.reached()):
+            log.warning("the wall time is over before the first step of this attempt")
+            return "wall_time"
         self.engine.train()
         remaining: Iterable[int] = range(self.where.step, self.steps)
         if self.rank == 0:

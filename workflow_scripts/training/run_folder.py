@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 ADAPTOR = "adaptor.safetensors"
 RUN = "run.json"
 KEPT = ("superseded", ".lock")
+# Ends that nothing is wrong with, as long as attempts come further.
+EARLY = ("wall_time", "lost_process")
 
 
 class RunFolder:
@@ -92,7 +94,7 @@ class RunFolder:
                 "attempt": number,
                 "from_step": from_step,
                 "job_id": os.environ.get("SLURM_JOB_ID"),
-                "node": platform.node(),
+                "node": os.environ.get("SLURMD_NODENAME") or platform.node(),
                 "process": os.getpid(),
                 "world_size": world_size,
                 "code_digest": self.definition["code_digest"],
@@ -103,6 +105,15 @@ class RunFolder:
     def end_attempt(self, attempt: int, to_step: int, reason: str) -> None:
         """Write to the history how an attempt ended."""
         self._history({"event": "end", "attempt": attempt, "to_step": to_step, "reason": reason})
+
+    def stands_still(self) -> bool:
+        """Whether the last two attempts ended early and kept none of their steps; the next one would do the same."""
+        attempts: dict[int, dict[str, Any]] = {}
+        for line in read_lines(self.path / "history.jsonl"):
+            attempts.setdefault(line["attempt"], {}).update(line)
+        kept = max((int(path.name[5:]) for path in (self.path / "checkpoints").glob("step-*")), default=0)
+        last = [attempts[number] for number in sorted(attempts)[-2:]]
+        return len(last) == 2 and all(line.get("reason") in EARLY and line["from_step"] == kept for line in last)
 
     def record_failure(self, message: str) -> None:
         """Leave a mark for automatic repetitions, which would only meet the same error again."""

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 def train_adaptor(arguments: argparse.Namespace, settings: TrainingSettings) -> str:
-    """Train to the end or as far as the time allows; return `finished`, `wall_time` or the name of a signal."""
+    """Train to the end or as far as it goes; return `finished`, `wall_time`, `lost_process` or a signal's name."""
     deadline = Deadline(settings.wall_time_minutes, settings.wall_time_margin_seconds)
     first = int(os.environ.get("RANK", "0")) == 0
     alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
@@ -88,7 +88,7 @@ def _attempt(
     stop: tuple[Deadline, StopSignals],
 ) -> str:
     """Train from the last checkpoint on; every process takes part, the first one (with the folder) keeps the books."""
-    from workflow_scripts.training.engine import device, world_size
+    from workflow_scripts.training.engine import device, is_lost_connection, world_size
     from workflow_scripts.training.loop import Progress, TrainingLoop
     from workflow_scripts.training.setup import assemble
 
@@ -111,12 +111,24 @@ def _attempt(
         reason = loop.run(arguments.stage, parts.facts)
         if reason == "finished":
             _finish(arguments, settings, folder, loop)
+    except RuntimeError as error:
+        if not is_lost_connection(error):
+            raise
+        log.warning("another process of this training is gone: %s", error)
+        reason = "lost_process"
     finally:
         if folder is not None:
             folder.end_attempt(attempt, where.step, reason)
             log.info("attempt %d ends at step %d: %s", attempt, where.step, reason)
         if mirror is not None:
             mirror.close()
+    if folder is not None and folder.stands_still():
+        raise ValueError(
+            f"Two attempts in a row ended for {reason} and kept no step behind step {where.step}. A wall time has to "
+            f"hold the start, a step, a checkpoint and wall_time_margin_seconds "
+            f"({settings.wall_time_margin_seconds:g} s): raise it (wall_time_minutes, or the job's), or lower "
+            "checkpoint_every if processes are lost between two checkpoints."
+        )
     return reason
 
 

@@ -1,11 +1,14 @@
 """When to stop: before the wall time is over, or when the scheduler or a user asks."""
 
+import ctypes
 import os
 import signal
+import sys
 import time
 from types import FrameType
 
 RESUME_ME = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, run the same command again
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Deadline:
@@ -35,12 +38,17 @@ class Deadline:
 
 
 class StopSignals:
-    """Remembers SIGTERM and SIGUSR1, so that a training stops between two steps and not inside one."""
+    """Remembers SIGTERM and SIGUSR1, so that a training stops between two steps and not inside one.
+
+    A worker of torchrun gets SIGTERM when torchrun's own process is killed, which would else leave it at work.
+    """
 
     def __init__(self) -> None:
         self.received: str | None = None
         for number in (signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, self._remember)
+        if "TORCHELASTIC_RUN_ID" in os.environ and sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         self.received = signal.Signals(number).name
