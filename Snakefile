@@ -29,6 +29,10 @@ if HAS_SURVEY:
 include: "rules/report.smk"
 
 
+onstart:
+    begin()
+
+
 rule all:
     default_target: True
     input:

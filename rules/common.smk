@@ -23,6 +23,7 @@ from workflow_scripts.evaluations import (
 from workflow_scripts.identity import run_id
 from workflow_scripts.job_environment import name_mirror, prepare_job_environment
 from workflow_scripts.report.chromium import find_chromium
+from workflow_scripts.one_snakemake import take_over
 from workflow_scripts.sources.registry import is_on_mirror, load_registry
 
 try:
@@ -44,6 +45,14 @@ CARDS = [f"{R}/report/data_card.md", f"{R}/report/model_card.md"]
 PDF = f"{R}/report/report.pdf"
 
 
+def begin():
+    """Before the first job: nobody else may be at work here, nor may jobs of a Snakemake that was killed."""
+    try:
+        take_over(Path.cwd())
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None
+
+
 def at(product, *names):
     """The path of a file in a product's folder."""
     return "/".join([R, product.path, *names])
@@ -63,7 +72,7 @@ def folders(paths):
 
 
 def job(rule, **own):
-    """What a job of a rule asks for: memory, minutes, GPUs, disk; the scale's numbers in place of the rule's own."""
+    """Memory, minutes, GPUs and disk for jobs of a rule; the numbers of the scale come before the own ones given."""
     asked = SCALE.jobs[rule].resources if rule in SCALE.jobs else {}
     asked = {"gpu": 0, "disk_mb": 1000, **own, **asked}
     return {**asked, "slurm_partition": SETTINGS.gpu_partition} if asked["gpu"] else asked

@@ -1,4 +1,5 @@
 import json
+import threading
 
 import pytest
 
@@ -92,6 +93,14 @@ def test_two_trainings_do_not_share_a_folder(tmp_path):
     with pytest.raises(ValueError, match="Another training is at work"):
         reopen(tmp_path)
     assert first.path == tmp_path
+
+
+def test_an_automatic_repetition_waits_for_the_attempt_that_is_still_at_work(tmp_path):
+    held = [reopen(tmp_path)]
+    release = threading.Timer(0.5, held.clear)
+    release.start()
+    assert RunFolder(tmp_path, DEFINITION, attempt=2).path == tmp_path
+    assert not held
 
 
 def test_the_history_tells_of_a_killed_attempt(tmp_path):

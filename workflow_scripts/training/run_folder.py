@@ -21,6 +21,8 @@ RUN = "run.json"
 KEPT = ("superseded", ".lock")
 # Ends that nothing is wrong with, as long as attempts come further.
 EARLY = ("wall_time", "lost_process")
+# How long an automatic repetition waits for an attempt that is still at work.
+PATIENCE_SECONDS = 900
 
 
 class RunFolder:
@@ -41,10 +43,7 @@ class RunFolder:
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
         self._lock = open(path / ".lock", "w")  # noqa: SIM115 (held until the process ends)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"Another training is at work in {path}; wait for it or stop it.") from None
+        self._take(PATIENCE_SECONDS if attempt > 1 else 0)
         self.definition = dict(definition)
         self._check_failure(attempt)
         self._check_definition()
@@ -122,6 +121,18 @@ class RunFolder:
     def _history(self, line: dict[str, Any]) -> None:
         with open(self.path / "history.jsonl", "a", encoding="utf-8") as stream:
             stream.write(json.dumps(line | {"time": round(time.time(), 3)}) + "\n")
+
+    def _take(self, patience: float) -> None:
+        """Hold the folder's lock; an attempt whose node was given up may still be at work, and is waited for."""
+        end = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    raise ValueError(f"Another training is at work in {self.path}; wait for it or stop it.") from None
+            time.sleep(0.2)
 
     def _check_failure(self, attempt: int) -> None:
         marker = self.path / "failure.json"
