@@ -1,6 +1,11 @@
 # Pretraining and all finetunings of the adaptor: one program, different samples and settings.
 
 
+rule trainings:
+    input:
+        RUN_FILES,
+
+
 rule train_adaptor:
     input:
         samples=lambda wildcards: at(run_of(wildcards).parents["samples"], "samples.parquet"),

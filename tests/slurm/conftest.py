@@ -4,15 +4,16 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).parent))
+
+from slurm_project import LONG, ROOT, Project
+
 CLUSTER = Path(__file__).with_name("cluster.sh")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel")
-COPIED = ("Snakefile", "config.yaml", "rules", "envs", "scales", "expected", "slurm", "workflow_scripts")
 
 
 def why_there_is_no_cluster():
@@ -40,40 +41,6 @@ def cluster(tmp_path_factory):
         subprocess.run([CLUSTER, "down", folder], check=True, timeout=120, stdout=subprocess.DEVNULL)
 
 
-@dataclass
-class Project:
-    """A copy of the project in which Snakemake is run as a user runs it."""
-
-    folder: Path
-
-    def run(self, *arguments, succeeds=True, **config):
-        settings = ["scale=tiny", *(f"{key}={value}" for key, value in config.items())]
-        done = subprocess.run(
-            [sys.executable, "-m", "snakemake", *arguments, "--config", *settings],
-            cwd=self.folder,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=3600,
-        )
-        assert (done.returncode == 0) is succeeds, done.stdout[-8000:]
-        return done.stdout
-
-    def run_here(self, *arguments, **config):
-        return self.run("--cores", "2", *arguments, **config)
-
-    def submit(self, *arguments, succeeds=True, **config):
-        return self.run("--profile", "slurm", *arguments, succeeds=succeeds, **config)
-
-    def copy(self, folder, *names):
-        for name in (*COPIED, *names):
-            copy = shutil.copytree if (self.folder / name).is_dir() else shutil.copy2
-            folder.mkdir(parents=True, exist_ok=True)
-            copy(self.folder / name, folder / name)
-        return Project(folder)
-
-
 @pytest.fixture
 def fresh(tmp_path):
     """The project as a fresh clone has it."""
@@ -86,3 +53,17 @@ def prepared(tmp_path_factory):
     project = Project(ROOT).copy(tmp_path_factory.mktemp("prepared") / "project")
     project.run_here("--until", "filter_pairs", "build_mix", "extract_features", "train_language_model")
     return project
+
+
+@pytest.fixture(scope="session")
+def reference(prepared, tmp_path_factory):
+    """All trainings on this host alone, uninterrupted, the first of them long; tests must not change it."""
+    project = prepared.copy(tmp_path_factory.mktemp("reference") / "project", "results", ".snakemake")
+    project.run_here("trainings", **LONG)
+    return project
+
+
+@pytest.fixture
+def project(prepared, tmp_path):
+    """A copy of `prepared` to train in."""
+    return prepared.copy(tmp_path / "project", "results", ".snakemake")

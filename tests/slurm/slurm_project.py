@@ -1,0 +1,108 @@
+"""The project in a folder of its own, as a user runs it, and what its trainings leave behind."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = ("pretrain", "finetune", "finetune_okvqa", "finetune_refcoco")
+# As a user submits, but for asking more often how the jobs are.
+SUBMIT = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "3")
+# More steps than a job of a minute has time for.
+LONG = {"pretrain": "{epochs: 300, warmup_epochs: 1, checkpoint_every: 400, wall_time_margin_seconds: 10}"}
+COPIED = ("Snakefile", "config.yaml", "rules", "envs", "scales", "expected", "slurm", "workflow_scripts")
+
+
+@dataclass
+class Project:
+    """A copy of the project in which Snakemake is run as a user runs it, with an empty home folder."""
+
+    folder: Path
+
+    def start(self, *arguments, **config):
+        home = self.folder.with_name(f"{self.folder.name}-home")
+        home.mkdir(exist_ok=True)
+        settings = ["scale=tiny", *(f"{key}={value}" for key, value in config.items())]
+        return subprocess.Popen(
+            [sys.executable, "-m", "snakemake", *arguments, "--config", *settings],
+            cwd=self.folder,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "HOME": str(home)},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def run(self, *arguments, succeeds=True, **config):
+        process = self.start(*arguments, **config)
+        output, _ = process.communicate(timeout=3600)
+        assert (process.returncode == 0) is succeeds, output[-8000:]
+        return output
+
+    def run_here(self, *arguments, **config):
+        return self.run("--cores", "2", *arguments, **config)
+
+    def submit(self, *arguments, succeeds=True, **config):
+        return self.run(*arguments, *SUBMIT, succeeds=succeeds, **config)
+
+    def start_submission(self, *arguments, **config):
+        return self.start(*arguments, *SUBMIT, **config)
+
+    def training(self, stage):
+        """The folder of the only training of a stage."""
+        (folder,) = (self.folder / "results/tiny" / stage).iterdir()
+        return folder
+
+    def copy(self, folder, *names):
+        for name in (*COPIED, *names):
+            copy = shutil.copytree if (self.folder / name).is_dir() else shutil.copy2
+            folder.mkdir(parents=True, exist_ok=True)
+            copy(self.folder / name, folder / name)
+        return Project(folder)
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().split("\n")[:-1]] if path.exists() else []
+
+
+def losses(folder):
+    return [(line["step"], line["loss"], line["lr"]) for line in lines(folder / "metrics.jsonl")]
+
+
+def jobs_of(folder):
+    """The SLURM job of each attempt."""
+    return [line["job_id"] for line in lines(folder / "history.jsonl") if line["event"] == "begin"]
+
+
+def ends_of(folder):
+    return [line["reason"] for line in lines(folder / "history.jsonl") if line["event"] == "end"]
+
+
+def assert_equal(folder, other):
+    """Two trainings ended with the same weights, bit for bit, and the same losses on the way."""
+    assert (folder / "adaptor.safetensors").read_bytes() == (other / "adaptor.safetensors").read_bytes()
+    assert losses(folder) == losses(other)
+
+
+def wait_for_step(process, folder, step, seconds=600):
+    """Wait until a training that a process has submitted has recorded a step."""
+    end = time.time() + seconds
+    while time.time() < end and process.poll() is None:
+        done = lines(folder / "metrics.jsonl")
+        if done and done[-1]["step"] >= step:
+            return
+        time.sleep(0.05)
+    process.kill()
+    pytest.fail(f"the training did not come to step {step}: {process.communicate()[0][-4000:]}")
+
+
+def finish(process):
+    output, _ = process.communicate(timeout=1800)
+    assert process.returncode == 0, output[-8000:]
+    return output

@@ -1,0 +1,77 @@
+"""Trainings on a real cluster that are cut by the wall time, cancelled, or lose their node or their Snakemake."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+from slurm_project import LONG, STAGES, assert_equal, ends_of, finish, jobs_of, lines, wait_for_step
+
+pytestmark = pytest.mark.slurm
+
+
+@pytest.fixture
+def pretraining(reference, project):
+    """Folder of the pretraining that is to be interrupted, of an uninterrupted one, and the target that asks for it."""
+    there = reference.training("pretrain")
+    folder = project.folder / there.relative_to(reference.folder)
+    return folder, there, str((folder / "run.json").relative_to(project.folder))
+
+
+def test_trainings_cut_by_wall_times_of_a_minute_end_as_uninterrupted_ones_in_one_call(cluster, reference, project):
+    output = project.submit("trainings", "--set-resources", "train_adaptor:runtime=1", **LONG)
+    assert "Trying to restart job" in output
+    folder = project.training("pretrain")
+    jobs = jobs_of(folder)
+    assert len(set(jobs)) == len(jobs) >= 2
+    assert ends_of(folder) == ["wall_time"] * (len(jobs) - 1) + ["finished"]
+    for stage in STAGES:
+        assert_equal(project.training(stage), reference.training(stage))
+
+
+def test_a_cancelled_job_is_submitted_again_and_goes_on(cluster, project, pretraining):
+    folder, there, target = pretraining
+    snakemake = project.start_submission(target, **LONG)
+    wait_for_step(snakemake, folder, 300)
+    subprocess.run(["scancel", jobs_of(folder)[0]], check=True)
+    finish(snakemake)
+    assert ends_of(folder) == ["SIGTERM", "finished"]
+    assert len(set(jobs_of(folder))) == 2
+    assert_equal(folder, there)
+
+
+def test_a_killed_snakemake_is_followed_by_another_that_ends_its_jobs_and_goes_on(cluster, project, pretraining):
+    folder, there, target = pretraining
+    snakemake = project.start_submission(target, **LONG)
+    wait_for_step(snakemake, folder, 300)
+    snakemake.kill()
+    snakemake.communicate()
+    output = project.submit(target, **LONG)
+    assert "left of a Snakemake that ended" in output
+    assert ends_of(folder) == ["SIGTERM", "finished"]
+    assert_equal(folder, there)
+
+
+def test_a_second_snakemake_in_the_same_folder_is_refused(cluster, project, pretraining):
+    folder, _, target = pretraining
+    snakemake = project.start_submission(target, **LONG)
+    wait_for_step(snakemake, folder, 1)
+    output = project.submit(target, succeeds=False, **LONG)
+    assert f"Another Snakemake is at work in {project.folder} (process {snakemake.pid} on" in output
+    snakemake.send_signal(signal.SIGINT)
+    snakemake.communicate(timeout=120)
+    assert ends_of(folder) == ["SIGTERM"]
+
+
+def test_a_training_whose_node_is_lost_goes_on_on_another(cluster, project, pretraining):
+    folder, there, target = pretraining
+    snakemake = project.start_submission(target, **LONG)
+    wait_for_step(snakemake, folder, 300)
+    node = lines(folder / "history.jsonl")[-1]["node"]
+    process = int((cluster / f"run/slurmd.{node}.pid").read_text())
+    try:
+        os.kill(process, signal.SIGKILL)
+        finish(snakemake)
+    finally:
+        subprocess.run(["slurmd", "-N", node], check=True)
+    assert_equal(folder, there)
