@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from slurm_project import LONG, ROOT, Project
+from slurm_project import LONG, ROOT, Project, pretraining
 
 CLUSTER = Path(__file__).with_name("cluster.sh")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel")
@@ -49,18 +49,18 @@ def fresh(tmp_path):
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory):
-    """The project with all that trainings at scale `tiny` read; tests must not change it."""
+    """The project with all that a pretraining at scale `tiny` reads; tests must not change it."""
     project = Project(ROOT).copy(tmp_path_factory.mktemp("prepared") / "project")
-    project.run_here("--until", "filter_pairs", "build_mix", "extract_features", "train_language_model")
+    project.run_here(pretraining(), "--omit-from", "train_adaptor")
     return project
 
 
 @pytest.fixture(scope="session")
 def reference(prepared, tmp_path_factory):
-    """All trainings on this host alone, uninterrupted, the first of them long; tests must not change it."""
+    """Folder of a long pretraining on this host alone, uninterrupted; tests must not change it."""
     project = prepared.copy(tmp_path_factory.mktemp("reference") / "project", "results", ".snakemake")
-    project.run_here("trainings", **LONG)
-    return project
+    project.run_here(pretraining(**LONG), **LONG)
+    return project.training("pretrain")
 
 
 @pytest.fixture

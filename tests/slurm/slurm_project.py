@@ -10,13 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
+
+from workflow_scripts.chain import chains
+from workflow_scripts.config.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("pretrain", "finetune", "finetune_okvqa", "finetune_refcoco")
 # As a user submits, but for asking more often how the jobs are.
 SUBMIT = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "3")
 # More steps than a job of a minute has time for.
-LONG = {"pretrain": "{epochs: 300, warmup_epochs: 1, checkpoint_every: 400, wall_time_margin_seconds: 10}"}
+LONG = {"pretrain": "{epochs: 200, warmup_epochs: 1, checkpoint_every: 400, wall_time_margin_seconds: 15}"}
 COPIED = ("Snakefile", "config.yaml", "rules", "envs", "scales", "expected", "slurm", "workflow_scripts")
 
 
@@ -65,6 +69,15 @@ class Project:
             folder.mkdir(parents=True, exist_ok=True)
             copy(self.folder / name, folder / name)
         return Project(folder)
+
+
+def pretraining(**config):
+    """The record of the pretraining that a configuration asks for: a target for Snakemake."""
+    file = yaml.safe_load((ROOT / "config.yaml").read_text())
+    settings = {name: yaml.safe_load(value) for name, value in config.items()}
+    found = chains(load_settings({**file, "scale": "tiny", **settings}, ROOT / "scales"))
+    run = next(run for chain in found.values() for run in chain.runs if run.area == "pretrain")
+    return f"results/tiny/{run.path}/run.json"
 
 
 def lines(path):

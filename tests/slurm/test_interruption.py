@@ -5,43 +5,48 @@ import signal
 import subprocess
 
 import pytest
-from slurm_project import LONG, STAGES, assert_equal, ends_of, finish, jobs_of, lines, wait_for_step
+from slurm_project import LONG, assert_equal, ends_of, finish, jobs_of, lines, pretraining, wait_for_step
 
 pytestmark = pytest.mark.slurm
 
 
 @pytest.fixture
-def pretraining(reference, project):
-    """Folder of the pretraining that is to be interrupted, of an uninterrupted one, and the target that asks for it."""
-    there = reference.training("pretrain")
-    folder = project.folder / there.relative_to(reference.folder)
-    return folder, there, str((folder / "run.json").relative_to(project.folder))
+def interrupted(project):
+    """The project, the folder of the pretraining that is to be interrupted, and the target that asks for it."""
+    target = pretraining(**LONG)
+    return project, (project.folder / target).parent, target
 
 
-def test_trainings_cut_by_wall_times_of_a_minute_end_as_uninterrupted_ones_in_one_call(cluster, reference, project):
-    output = project.submit("trainings", "--set-resources", "train_adaptor:runtime=1", **LONG)
+def test_a_training_cut_by_wall_times_of_a_minute_ends_as_an_uninterrupted_one_in_one_call(
+    cluster, reference, interrupted
+):
+    project, folder, target = interrupted
+    output = project.submit(target, "--set-resources", "train_adaptor:runtime=1", **LONG)
     assert "Trying to restart job" in output
-    folder = project.training("pretrain")
     jobs = jobs_of(folder)
     assert len(set(jobs)) == len(jobs) >= 2
     assert ends_of(folder) == ["wall_time"] * (len(jobs) - 1) + ["finished"]
-    for stage in STAGES:
-        assert_equal(project.training(stage), reference.training(stage))
+    assert {line["node"] for line in lines(folder / "history.jsonl") if line["event"] == "begin"} <= {"node1", "node2"}
+    logs = sorted(path.name for path in (folder / "logs").glob("attempt-*.log"))
+    assert logs == [f"attempt-{number:04d}.log" for number in range(1, len(jobs) + 1)]
+    assert_equal(folder, reference)
 
 
-def test_a_cancelled_job_is_submitted_again_and_goes_on(cluster, project, pretraining):
-    folder, there, target = pretraining
+@pytest.mark.long
+def test_a_cancelled_job_is_submitted_again_and_goes_on(cluster, reference, interrupted):
+    project, folder, target = interrupted
     snakemake = project.start_submission(target, **LONG)
     wait_for_step(snakemake, folder, 300)
     subprocess.run(["scancel", jobs_of(folder)[0]], check=True)
     finish(snakemake)
     assert ends_of(folder) == ["SIGTERM", "finished"]
     assert len(set(jobs_of(folder))) == 2
-    assert_equal(folder, there)
+    assert_equal(folder, reference)
 
 
-def test_a_killed_snakemake_is_followed_by_another_that_ends_its_jobs_and_goes_on(cluster, project, pretraining):
-    folder, there, target = pretraining
+@pytest.mark.long
+def test_a_killed_snakemake_is_followed_by_another_that_ends_its_jobs_and_goes_on(cluster, reference, interrupted):
+    project, folder, target = interrupted
     snakemake = project.start_submission(target, **LONG)
     wait_for_step(snakemake, folder, 300)
     snakemake.kill()
@@ -49,11 +54,12 @@ def test_a_killed_snakemake_is_followed_by_another_that_ends_its_jobs_and_goes_o
     output = project.submit(target, **LONG)
     assert "left of a Snakemake that ended" in output
     assert ends_of(folder) == ["SIGTERM", "finished"]
-    assert_equal(folder, there)
+    assert_equal(folder, reference)
 
 
-def test_a_second_snakemake_in_the_same_folder_is_refused(cluster, project, pretraining):
-    folder, _, target = pretraining
+@pytest.mark.long
+def test_a_second_snakemake_in_the_same_folder_is_refused(cluster, interrupted):
+    project, folder, target = interrupted
     snakemake = project.start_submission(target, **LONG)
     wait_for_step(snakemake, folder, 1)
     output = project.submit(target, succeeds=False, **LONG)
@@ -63,8 +69,9 @@ def test_a_second_snakemake_in_the_same_folder_is_refused(cluster, project, pret
     assert ends_of(folder) == ["SIGTERM"]
 
 
-def test_a_training_whose_node_is_lost_goes_on_on_another(cluster, project, pretraining):
-    folder, there, target = pretraining
+@pytest.mark.long
+def test_a_training_whose_node_is_lost_goes_on_on_another(cluster, reference, interrupted):
+    project, folder, target = interrupted
     snakemake = project.start_submission(target, **LONG)
     wait_for_step(snakemake, folder, 300)
     node = lines(folder / "history.jsonl")[-1]["node"]
@@ -74,4 +81,4 @@ def test_a_training_whose_node_is_lost_goes_on_on_another(cluster, project, pret
         finish(snakemake)
     finally:
         subprocess.run(["slurmd", "-N", node], check=True)
-    assert_equal(folder, there)
+    assert_equal(folder, reference)

@@ -5,7 +5,7 @@ import re
 import subprocess
 
 import pytest
-from slurm_project import assert_equal
+from slurm_project import assert_equal, lines, pretraining
 
 pytestmark = pytest.mark.slurm
 
@@ -23,7 +23,7 @@ def test_a_job_gets_the_resources_that_the_profile_and_the_command_line_give_it(
 
 def test_an_error_of_a_training_is_met_once(cluster, project):
     wrong = {"pretrain": "{precision: fp16}"}
-    project.submit("trainings", "--preemptible-retries", "2", succeeds=False, **wrong)
+    project.submit(pretraining(**wrong), "--preemptible-retries", "2", succeeds=False, **wrong)
     folder = project.training("pretrain")
     assert "fp16" in json.loads((folder / "failure.json").read_text())["error"]
     (log,) = (project.folder / "results/tiny/logs/train_adaptor/pretrain").iterdir()
@@ -33,17 +33,14 @@ def test_an_error_of_a_training_is_met_once(cluster, project):
 def test_two_nodes_train_together_as_the_processes_of_one_do(cluster, prepared, project, tmp_path):
     """Two pretended GPUs on one node, and one on each of two: a process for each, the same global batches."""
     here = prepared.copy(tmp_path / "here", "results", ".snakemake")
-    here.run_here("trainings", "--set-resources", "train_adaptor:gpu=2")
-    project.submit("trainings", "--set-resources", "train_adaptor:nodes=2", 'train_adaptor:gres="gpu:1"')
-    for stage in ("pretrain", "finetune"):
-        folder = project.training(stage)
-        (begin, end) = map(json.loads, (folder / "history.jsonl").read_text().splitlines())
-        assert begin["world_size"] == 2
-        assert end["reason"] == "finished"
-        assert json.loads((folder / "run.json").read_text())["environment"]["processes"] == 2
-        job = subprocess.run(
-            ["scontrol", "show", "job", begin["job_id"]], text=True, capture_output=True, check=True
-        ).stdout
-        assert "NumNodes=2" in job
-        assert "TresPerNode=gres:gpu:1" in job
-        assert_equal(folder, here.training(stage))
+    here.run_here(pretraining(), "--set-resources", "train_adaptor:gpu=2")
+    project.submit(pretraining(), "--set-resources", "train_adaptor:nodes=2", 'train_adaptor:gres="gpu:1"')
+    folder = project.training("pretrain")
+    (begin, end) = lines(folder / "history.jsonl")
+    assert begin["world_size"] == 2
+    assert end["reason"] == "finished"
+    command = ["scontrol", "show", "job", begin["job_id"]]
+    job = subprocess.run(command, text=True, capture_output=True, check=True).stdout
+    assert "NumNodes=2" in job
+    assert "TresPerNode=gres:gpu:1" in job
+    assert_equal(folder, here.training("pretrain"))

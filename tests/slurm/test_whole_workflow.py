@@ -5,7 +5,7 @@ import json
 import pytest
 from slurm_project import STAGES, assert_equal, ends_of, jobs_of
 
-pytestmark = [pytest.mark.slurm, pytest.mark.whole_workflow]
+pytestmark = [pytest.mark.slurm, pytest.mark.long]
 
 # Every training takes longer than a job of a minute.
 LONG = {

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 from workflow_scripts.features.store import FeatureWriter
 from workflow_scripts.identity import sha256_of_file
 
