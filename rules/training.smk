@@ -40,6 +40,7 @@ rule train_adaptor:
             ["--initial-adaptor", input.initial_adaptor] if input.initial_adaptor else []
         ),
         settings=lambda wildcards: settings_json(run_of(wildcards).settings),
+        batch_size=lambda wildcards: run_of(wildcards).settings.batch_size,
         identity=lambda wildcards: json.dumps(run_of(wildcards).identity),
         label=lambda wildcards: run_of(wildcards).name,
         tracking=TRACKING_URI,
@@ -47,7 +48,7 @@ rule train_adaptor:
         code=code_digest("workflow_scripts.training.train_adaptor"),
     shell:
         "python -m workflow_scripts.training.launch --nodes {resources.nodes} --gpu {resources.gpu}"
-        " --gres {resources.gres:q} -- --run-folder {params.folder:q}"
+        " --gres {resources.gres:q} --batch-size {params.batch_size} -- --run-folder {params.folder:q}"
         " --stage {wildcards.stage} --label {params.label:q} --samples {input.samples:q}"
         " --samples-manifest {input.manifest:q} --features {params.features:q}"
         " --language-model {params.language_model:q} {params.initial_adaptor:q}"

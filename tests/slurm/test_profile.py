@@ -8,6 +8,7 @@ import pytest
 from slurm_project import assert_equal, lines, pretraining
 
 pytestmark = pytest.mark.slurm
+TWO_NODES = ("train_adaptor:nodes=2", 'train_adaptor:gres="gpu:1"', "train_adaptor:gpu=0")
 
 
 def test_a_job_gets_the_resources_that_the_profile_and_the_command_line_give_it(cluster, fresh):
@@ -34,7 +35,7 @@ def test_two_nodes_train_together_as_the_processes_of_one_do(cluster, prepared, 
     """Two pretended GPUs on one node, and one on each of two: a process for each, the same global batches."""
     here = prepared.copy(tmp_path / "here", "results", ".snakemake")
     here.run_here(pretraining(), "--set-resources", "train_adaptor:gpu=2")
-    project.submit(pretraining(), "--set-resources", "train_adaptor:nodes=2", 'train_adaptor:gres="gpu:1"')
+    project.submit(pretraining(), "--set-resources", *TWO_NODES)
     folder = project.training("pretrain")
     (begin, end) = lines(folder / "history.jsonl")
     assert begin["world_size"] == 2

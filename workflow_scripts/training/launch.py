@@ -18,14 +18,27 @@ TORCHRUN = (sys.executable, "-m", "torch.distributed.run")
 INHERITED = ("SLURM_JOB_ID", "SLURM_JOBID", "SLURM_JOB_END_TIME", "SLURM_CLUSTER_NAME", "SLURM_CONF")
 
 
-def processes_per_node(nodes: int, gpu: int, gres: str) -> int:
+def processes_per_node(nodes: int, gpu: int, gres: str, batch_size: int) -> int:
     """Return how many processes train on a node: one for each of its GPUs, and one where there is none.
+
+    They are fewer where a batch would not divide among them, or among the nodes, which is an error.
 
     Args:
         nodes: number of nodes.
         gpu: GPUs of the whole job.
         gres: GPUs of every node, as SLURM writes it (`gpu:4`, `gpu:a100:4`), or nothing.
+        batch_size: samples in a batch, over all processes.
     """
+    gpus = _gpus_per_node(nodes, gpu, gres)
+    fitting = [number for number in range(1, gpus + 1) if batch_size % (nodes * number) == 0]
+    if not fitting:
+        raise ValueError(
+            f"batch_size = {batch_size} does not divide among {nodes} nodes; set nodes to a divisor of it."
+        )
+    return fitting[-1]
+
+
+def _gpus_per_node(nodes: int, gpu: int, gres: str) -> int:
     if gres:
         match = re.fullmatch(r"gpu(?::[A-Za-z]\w*)?(?::(\d+))?", gres)
         if match is None:
@@ -85,18 +98,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--nodes", type=int, default=1, help="nodes that train together")
     parser.add_argument("--gpu", type=int, default=0, help="GPUs of the job, over all nodes")
     parser.add_argument("--gres", default="", help="GPUs of each node, as in gpu:4; counts in place of --gpu")
+    parser.add_argument("--batch-size", type=int, required=True, help="samples in a batch of the training")
     parser.add_argument("--master", help="address:port where the nodes meet; set for the call on each of several nodes")
     parser.add_argument("training", nargs="+", help="-- and the arguments of train_adaptor")
     arguments = parser.parse_args(argv)
     environment = dict(os.environ)
-    nodes, processes = arguments.nodes, processes_per_node(arguments.nodes, arguments.gpu, arguments.gres)
+    nodes = arguments.nodes
+    processes = processes_per_node(nodes, arguments.gpu, arguments.gres, arguments.batch_size)
     if nodes > 1 and arguments.master is None:
         job = environment.get("SLURM_JOB_ID")
         if job is None:
             raise ValueError(f"{nodes} nodes train together inside a SLURM job only; set nodes to 1 here.")
         environment = {name: value for name, value in environment.items() if not _of_a_step(name)}
         numbers = [f"--nodes={nodes}", f"--gpu={arguments.gpu}", f"--gres={arguments.gres}"]
-        again = [sys.executable, "-m", __spec__.name, *numbers, f"--master={meeting_point(job)}", "--"]
+        numbers += [f"--batch-size={arguments.batch_size}", f"--master={meeting_point(job)}"]
+        again = [sys.executable, "-m", __spec__.name, *numbers, "--"]
         program = on_all_nodes(nodes, [*again, *arguments.training])
     else:
         rank = int(environment.get("SLURM_PROCID", "0"))
