@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,8 @@ def cluster(tmp_path_factory):
     if reason := why_there_is_no_cluster():
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("cluster")
+    # Whoever ends the tests, as for taking too long, shall not leave the cluster behind.
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("the tests were asked to end"))
     try:
         # To a file: the daemons would hold a pipe open.
         with open(folder.with_suffix(".log"), "w") as log:
