@@ -135,7 +135,7 @@ class Trainer:
 
     def command(self, run_folder, settings=None, **options):
         process = self.start(run_folder, settings, **options)
-        output, _ = process.communicate(timeout=400)
+        output, _ = process.communicate(timeout=900)
         return process.returncode, output
 
 

@@ -57,7 +57,7 @@ def kill_all(process):
 
 def kill_after_step(process, folder, step, while_saving=False):
     """SIGKILL all processes of a training once it has recorded a step, or, then, while it writes a checkpoint."""
-    deadline = time.time() + 240
+    deadline = time.time() + 900
     while time.time() < deadline and process.poll() is None:
         lines = read_lines(folder / "metrics.jsonl")
         saving = list((folder / "checkpoints").glob(".step-*")) if (folder / "checkpoints").exists() else []
