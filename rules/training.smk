@@ -1,11 +1,6 @@
 # Pretraining and all finetunings of the adaptor: one program, different samples and settings.
 
 
-rule trainings:
-    input:
-        RUN_FILES,
-
-
 rule train_adaptor:
     input:
         samples=lambda wildcards: at(run_of(wildcards).parents["samples"], "samples.parquet"),
@@ -48,7 +43,7 @@ rule train_adaptor:
         code=code_digest("workflow_scripts.training.train_adaptor"),
     shell:
         "python -m workflow_scripts.training.launch --nodes {resources.nodes} --gpu {resources.gpu}"
-        " --gres {resources.gres:q} --batch-size {params.batch_size} -- --run-folder {params.folder:q}"
+        " --gres={resources.gres:q} --batch-size {params.batch_size} -- --run-folder {params.folder:q}"
         " --stage {wildcards.stage} --label {params.label:q} --samples {input.samples:q}"
         " --samples-manifest {input.manifest:q} --features {params.features:q}"
         " --language-model {params.language_model:q} {params.initial_adaptor:q}"
