@@ -22,8 +22,8 @@ from workflow_scripts.evaluations import (
 )
 from workflow_scripts.identity import run_id
 from workflow_scripts.job_environment import name_mirror, prepare_job_environment
-from workflow_scripts.report.chromium import find_chromium
 from workflow_scripts.one_snakemake import take_over
+from workflow_scripts.report.chromium import find_chromium
 from workflow_scripts.sources.registry import is_on_mirror, load_registry
 
 try:
