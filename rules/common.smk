@@ -48,7 +48,7 @@ PDF = f"{R}/report/report.pdf"
 def begin():
     """Before the first job: nobody else may be at work here, nor may jobs of a Snakemake that was killed."""
     try:
-        take_over(Path.cwd())
+        take_over(Path.cwd(), alone=not workflow.execution_settings.lock)
     except ValueError as error:
         raise WorkflowError(str(error)) from None
 

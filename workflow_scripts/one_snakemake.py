@@ -1,6 +1,7 @@
-"""One Snakemake at a time in a project's folder, and no SLURM jobs left over from one that was killed.
+"""No two Snakemakes that submit jobs in a project's folder, and no SLURM jobs left over from one that was killed.
 
 Snakemake's own lock stays behind when it is killed, and has to be removed by hand; this one ends with its process.
+Those that run without SLURM keep Snakemake's lock, which lets several work in a folder on different files.
 """
 
 import fcntl
@@ -16,19 +17,20 @@ log = logging.getLogger(__name__)
 _held = []
 
 
-def take_over(folder: Path, patience_seconds: float = 180) -> None:
+def take_over(folder: Path, alone: bool, patience_seconds: float = 180) -> None:
     """Hold the folder until this process ends, and cancel the jobs that a killed Snakemake left in SLURM's queue.
 
     They would write the same files as the jobs that are submitted now. Trainings among them save before they end.
 
     Args:
         folder: the working directory of the workflow.
+        alone: whether nobody else may work there; else all others that are not alone may.
         patience_seconds: how long jobs may take to end.
 
     Raises:
         ValueError: another Snakemake is at work there, or its jobs do not end.
     """
-    _hold(folder / ".snakemake" / "at_work")
+    _hold(folder / ".snakemake" / "at_work", alone)
     if shutil.which("squeue") is None:
         return
     left = _jobs_of(folder)
@@ -46,11 +48,11 @@ def take_over(folder: Path, patience_seconds: float = 180) -> None:
         time.sleep(1)
 
 
-def _hold(path: Path) -> None:
+def _hold(path: Path, alone: bool) -> None:
     path.parent.mkdir(exist_ok=True)
     stream = open(path, "a+")  # noqa: SIM115 (held until the process ends)
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(stream, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except BlockingIOError:
         stream.seek(0)
         raise ValueError(
