@@ -3,9 +3,12 @@
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 from slurm_project import LONG, assert_equal, ends_of, finish, jobs_of, lines, pretraining, wait_for_step
+
+from workflow_scripts.one_snakemake import take_over
 
 pytestmark = pytest.mark.slurm
 
@@ -30,6 +33,27 @@ def test_a_training_cut_by_wall_times_of_a_minute_ends_as_an_uninterrupted_one_i
     logs = sorted(path.name for path in (folder / "logs").glob("attempt-*.log"))
     assert logs == [f"attempt-{number:04d}.log" for number in range(1, len(jobs) + 1)]
     assert_equal(folder, reference)
+
+
+def test_jobs_that_a_killed_snakemake_left_are_cancelled_and_others_of_the_folder_are_not(cluster, tmp_path):
+    def submit(*options):
+        command = ["sbatch", "--parsable", f"--chdir={tmp_path}", "--mem=100", "--output=/dev/null", *options]
+        script = "trap 'echo saved > saved.$SLURM_JOB_ID; exit 0' TERM; sleep 600 & wait"
+        done = subprocess.run([*command, "--wrap", script], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    left, own = submit("--comment=rule_train_adaptor"), submit()
+    while states().get(left) != "RUNNING":
+        time.sleep(0.1)
+    take_over(tmp_path, alone=True)
+    assert (tmp_path / f"saved.{left}").exists()
+    assert states()[own] in ("PENDING", "RUNNING")
+    subprocess.run(["scancel", own], check=True)
+
+
+def states():
+    done = subprocess.run(["squeue", "--noheader", "--format=%i %T"], capture_output=True, text=True, check=True)
+    return dict(line.split() for line in done.stdout.splitlines())
 
 
 @pytest.mark.long
