@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 STAMP := $(VENV)/.installed
 SLURM_PACKAGES := slurmctld slurmd slurm-client munge
 
-.PHONY: help env reproduce plan dry-run demo survey test test-fast test-browser slurm-test check-full-size lint mlflow environment-files
+.PHONY: help env reproduce plan dry-run demo survey test test-fast test-browser slurm slurm-test slurm-test-long check-full-size lint mlflow environment-files
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
