@@ -219,6 +219,8 @@ rule import_runs:
     input:
         scores=SCORES,
         runs=RUN_FILES,
+        tables=f"{R}/report/tables",
+        figures=f"{R}/report/figures",
     output:
         f"{R}/report/mlflow_runs.json",
     log:

@@ -1,6 +1,7 @@
 import fcntl
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -43,13 +44,13 @@ def make_training(results, identity=IDENTITY, steps=5, finished=True, stage="pre
         history.append({"event": "end", "attempt": 1, "to_step": steps, "reason": "finished", "time": began + 100})
         lines.append({"step": steps, "epoch": 0.5, "validation_loss": 0.7, "time": 100.0 + steps})
         (folder / "completed").mkdir(exist_ok=True)
-        (folder / "completed" / "adaptor.safetensors").write_bytes(b"weights")
+        write_adaptor(folder / "completed" / "adaptor.safetensors")
         run = {
             "run_id": run_id(identity),
             "name": "report",
             "stage": stage,
             "settings": {"batch_size": 4, "learning_rate": 0.1, "log_every": 1},
-            "samples": {"count": 40, "sha256": "5a" * 32},
+            "samples": {"count": 40, "sha256": "5a" * 32, "path": "results/mini/data/pairs-1/samples.parquet"},
             "trainable_parameters": 12,
             "git_revision": "abc123",
             "command": "python -m workflow_scripts.training.train_adaptor",
@@ -59,6 +60,15 @@ def make_training(results, identity=IDENTITY, steps=5, finished=True, stage="pre
     write_lines(folder / "history.jsonl", history)
     write_lines(folder / "metrics.jsonl", lines)
     return folder
+
+
+def write_adaptor(path):
+    import torch
+
+    from workflow_scripts.models.adaptor import build_adaptor, save_adaptor
+
+    torch.manual_seed(0)
+    save_adaptor(build_adaptor("linear", 6, 8), path)
 
 
 def make_evaluation(results, value=45.0, adaptor_run_id=None):
@@ -96,7 +106,7 @@ def runs_of(database):
 
     client = MlflowClient(tracking_uri=database)
     experiment = client.get_experiment_by_name("mini")
-    return client, client.search_runs([experiment.experiment_id])
+    return client, client.search_runs([experiment.experiment_id], "tags.stage != 'chain'")
 
 
 def history_of(client, run, key):
@@ -114,7 +124,7 @@ def test_a_finished_training_becomes_one_run_with_all_that_it_was(results, datab
     assert run.data.tags["mlflow.source.git.commit"] == "abc123"
     assert history_of(client, run, "loss") == [(step, 1 / step) for step in range(1, 6)]
     assert history_of(client, run, "validation_loss") == [(5, 0.7)]
-    assert [artifact.path for artifact in client.list_artifacts(run.info.run_id)] == ["adaptor.safetensors"]
+    assert [artifact.path for artifact in client.list_artifacts(run.info.run_id)] == ["adaptor"]
 
 
 def test_importing_twice_changes_nothing(results, database):
@@ -158,6 +168,70 @@ def test_an_evaluation_hangs_on_the_training_whose_adaptor_it_scored(results, da
     assert evaluation.data.metrics["okvqa.accuracy.finetuned.ci95_low"] == 40.0
 
 
+def test_trainings_hang_on_their_experiment_which_has_the_tables_and_figures(results, database):
+    make_training(results)
+    make_training(results, identity={"stage": "finetune"}, stage="finetune", began=300.0)
+    for name in ("tables/okvqa.md", "tables/okvqa.csv", "figures/kinds.svg"):
+        (results / "report" / name).parent.mkdir(parents=True, exist_ok=True)
+        (results / "report" / name).write_text(name)
+    import_runs(results, database, "mini")
+    client, runs = runs_of(database)
+    (chain,) = client.search_runs([runs[0].info.experiment_id], "tags.stage = 'chain'")
+    assert (chain.info.run_name, chain.info.status) == ("experiment report", "FINISHED")
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs} == {chain.info.run_id}
+    assert {run.info.run_name for run in runs} == {"pretraining", "finetuning"}
+    assert [one.path for one in client.list_artifacts(chain.info.run_id)] == ["figures", "tables"]
+    assert len(client.list_artifacts(chain.info.run_id, "tables")) == 2
+    (results / "report" / "tables" / "okvqa.md").write_text("other figures")
+    import_runs(results, database, "mini")
+    stored = Path(client.download_artifacts(chain.info.run_id, "tables/okvqa.md", str(results)))
+    assert stored.read_text() == "other figures"
+
+
+def test_data_jobs_and_experiment_can_be_searched_for(results, database):
+    folder = make_training(results)
+    lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    write_lines(folder / "history.jsonl", [{**lines[0], "job_id": "17"}, {**lines[0], "job_id": "18"}, lines[1]])
+    import_runs(results, database, "mini")
+    _, (run,) = runs_of(database)
+    assert run.data.tags["slurm_job"] == "17, 18"
+    assert run.data.tags["experiment"] == "report"
+    assert run.data.tags["samples_sha256"] == "5a" * 32
+    (data,) = run.inputs.dataset_inputs
+    assert (data.dataset.name, data.dataset.digest) == ("pairs-1", "5a" * 18)
+
+
+def test_a_finished_adaptor_is_a_registered_model_that_loads_and_answers(results, database):
+    import mlflow
+    import numpy as np
+    import torch
+
+    from workflow_scripts.models.adaptor import load_adaptor
+
+    folder = make_training(results)
+    import_runs(results, database, "mini")
+    import_runs(results, database, "mini")
+    client, (run,) = runs_of(database)
+    (version,) = client.search_model_versions("name = 'adaptor-mini'")
+    assert version.run_id == run.info.run_id
+    mlflow.set_tracking_uri(database)
+    model = mlflow.pyfunc.load_model("models:/adaptor-mini/1")
+    assert [one.shape for one in model.metadata.signature.inputs.inputs] == [(-1, -1, 6)]
+    query_output = np.random.default_rng(0).random((2, 3, 6), dtype=np.float32)
+    expected = load_adaptor(folder / "completed" / "adaptor.safetensors")(torch.from_numpy(query_output))
+    found = model.predict({"query_output": query_output})
+    np.testing.assert_allclose(found, expected.detach().numpy(), rtol=1e-6)
+    with pytest.raises(mlflow.exceptions.MlflowException, match="schema"):
+        model.predict({"query_output": query_output[..., :5]})
+
+
+def test_a_training_that_is_not_finished_is_no_model(results, database):
+    make_training(results, finished=False)
+    import_runs(results, database, "mini")
+    client, _ = runs_of(database)
+    assert client.search_model_versions("name = 'adaptor-mini'") == []
+
+
 def test_scores_that_were_computed_anew_replace_the_old_ones(results, database):
     make_evaluation(results, value=45.0)
     import_runs(results, database, "mini")
@@ -177,7 +251,7 @@ def test_a_training_that_was_replaced_keeps_its_own_run(results, database):
     make_training(results, began=500.0)
     import_runs(results, database, "mini")
     _, runs = runs_of(database)
-    assert sorted(run.info.run_name for run in runs) == ["pretrain report", "pretrain report (superseded)"]
+    assert sorted(run.info.run_name for run in runs) == ["pretraining", "pretraining (superseded)"]
 
 
 def test_more_metrics_than_one_call_takes_all_arrive(results, database):

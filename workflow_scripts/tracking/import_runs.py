@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workflow_scripts.command_line import progress, run_command
-from workflow_scripts.tracking.records import find_evaluations, find_trainings, read_evaluation, read_training
+from workflow_scripts.config.settings import REPORT
+from workflow_scripts.tracking.records import (
+    find_evaluations,
+    find_trainings,
+    read_chain,
+    read_evaluation,
+    read_training,
+)
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +32,12 @@ def import_runs(results: Path, tracking_uri: str, experiment: str) -> int:
     trainings, evaluations = find_trainings(results), find_evaluations(results)
     try:
         store = MlflowStore(tracking_uri, experiment)
-        for folder in progress(trainings, len(trainings), "import trainings"):
-            store.bring_level(read_training(folder))
+        records = [read_training(folder) for folder in trainings]
+        for name in dict.fromkeys(record.chain for record in records):
+            report = results / "report" if name == REPORT else None
+            store.bring_level(read_chain(name, [record for record in records if record.chain == name], report))
+        for record in progress(records, len(records), "import trainings"):
+            store.bring_level(record)
         for path in progress(evaluations, len(evaluations), "import evaluations"):
             record = read_evaluation(path, results)
             store.bring_level(record)

@@ -3,13 +3,14 @@
 import fcntl
 import json
 import math
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,6 +21,7 @@ BATCH = 900  # MLflow takes at most 1,000 metrics in one call
 FAILURES = (MlflowException, SQLAlchemyError)
 KEY, SENT, STORED, ADAPTOR = "record", "metrics_sent", "artifacts_stored", "adaptor_run_id"
 PARENT = "mlflow.parentRunId"
+MODEL = "adaptor"
 KIND = "mlflow.experimentKind"  # the UI opens on trainings, not on what it has for chat applications
 
 
@@ -28,6 +30,7 @@ class MlflowStore:
 
     def __init__(self, tracking_uri: str, experiment: str) -> None:
         with one_at_a_time(tracking_uri):  # two processes that create one database crash each other
+            self.name = experiment
             self.client = MlflowClient(tracking_uri=tracking_uri)
             found = self.client.get_experiment_by_name(experiment)
             if found is None:
@@ -52,15 +55,17 @@ class MlflowStore:
             parent = self._find("run_id", record.adaptor_run_id)
             if parent is not None:
                 tags[PARENT] = parent.info.run_id
+        if record.chain is not None and PARENT not in run.data.tags:
+            chain = self._find(KEY, f"chain-{record.chain}")
+            tags |= {PARENT: chain.info.run_id} if chain else {}
         if params or tags:
             self.client.log_batch(identifier, params=params, tags=[RunTag(*tag) for tag in tags.items()])
         self._send_metrics(identifier, record, json.loads(run.data.tags.get(SENT, "{}")))
-        stored = json.loads(run.data.tags.get(STORED, "[]"))
-        for digest, path in record.artifacts.items():
-            if digest not in stored:
-                self.client.log_artifact(identifier, str(path))
-                stored.append(digest)
-                self.client.set_tag(identifier, STORED, json.dumps(stored))
+        if record.data is not None and not run.inputs.dataset_inputs:
+            self._link_data(identifier, *record.data)
+        self._store_artifacts(identifier, record, run.data.tags.get(STORED, "[]"))
+        if record.model is not None:
+            self._register_model(identifier, record)
         if run.info.status != record.status:
             self._set_status(identifier, record)
         return identifier
@@ -99,6 +104,37 @@ class MlflowStore:
             ]
             sent |= {_kind(line): line["step"] for line in lines}
             self.client.log_batch(identifier, metrics=metrics, tags=[RunTag(SENT, json.dumps(sent))])
+
+    def _link_data(self, identifier: str, name: str, checksum: str, source: str) -> None:
+        dataset = Dataset(name, checksum[:36], "local", json.dumps({"uri": source}))
+        self.client.log_inputs(identifier, [DatasetInput(dataset, [])])
+
+    def _store_artifacts(self, identifier: str, record: Record, tag: str) -> None:
+        """Store files that are not there yet; the tag remembers the last fitting ones, too many would not fit in it."""
+        stored = json.loads(tag)
+        new = {digest: path for digest, path in record.artifacts.items() if digest[:12] not in stored}
+        for digest, path in new.items():
+            self.client.log_artifact(identifier, str(path), record.folders.get(digest))
+        if new:
+            short = [digest[:12] for digest in record.artifacts]
+            self.client.set_tag(identifier, STORED, json.dumps(short))
+
+    def _register_model(self, identifier: str, record: Record) -> None:
+        """A version of the registered model `adaptor-<experiment of MLflow>` for each finished training, once."""
+        from workflow_scripts.tracking.adaptor_model import write_model
+
+        name = f"adaptor-{self.name}"
+        if self.client.search_model_versions(f"name = '{name}' and run_id = '{identifier}'"):
+            return
+        if not self.client.search_registered_models(f"name = '{name}'"):
+            about = "Query output of the feature extractor to soft tokens of the language model."
+            self.client.create_registered_model(name, description=about)
+        with tempfile.TemporaryDirectory() as folder:
+            write_model(record.model, Path(folder) / MODEL, identifier)
+            self.client.log_artifacts(identifier, str(Path(folder) / MODEL), MODEL)
+        source = f"{self.client.get_run(identifier).info.artifact_uri}/{MODEL}"
+        tags = {key: record.tags[key] for key in ("run_id", "stage", "experiment")}
+        self.client.create_model_version(name, source, identifier, tags=tags, description=record.name)
 
     def _set_status(self, identifier: str, record: Record) -> None:
         if record.status in ("RUNNING", "SCHEDULED"):

@@ -2,13 +2,14 @@
 
 import fcntl
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from workflow_scripts.command_line import read_json
-from workflow_scripts.identity import run_id
+from workflow_scripts.identity import run_id, sha256_of_file
+from workflow_scripts.report.names import figure_name, run_name
 from workflow_scripts.tracking.recorder import read_lines
 
 # How the end of an attempt reads in MLflow; a stopped training waits to be resumed.
@@ -17,7 +18,11 @@ STATUS = {"finished": "FINISHED", "error": "FAILED", "killed": "KILLED"}
 
 @dataclass(frozen=True)
 class Record:
-    """One run of MLflow: `key` finds it again, `adaptor_run_id` names the training that an evaluation is about."""
+    """One run of MLflow: `key` finds it again, `adaptor_run_id` names the training that an evaluation is about.
+
+    `artifacts` are files by their checksum, each put into the folder that `folders` names for it, if any; `model` is a
+    finished adaptor; `data` are the samples or questions that it is of: name, checksum, where they come from.
+    """
 
     key: str
     name: str
@@ -29,6 +34,10 @@ class Record:
     lines: list[dict[str, Any]]
     artifacts: dict[str, Path] = field(default_factory=dict)
     adaptor_run_id: str | None = None
+    chain: str | None = None
+    folders: dict[str, str] = field(default_factory=dict)
+    model: Path | None = None
+    data: tuple[str, str, str] | None = None
 
 
 def find_trainings(results: Path) -> list[Path]:
@@ -68,23 +77,52 @@ def read_training(folder: Path) -> Record:
     }
     tags = {"run_id": identifier, "stage": stage, "attempts": str(max(line["attempt"] for line in history))}
     tags["code_digest"] = definition["code_digest"]
-    artifacts = {}
+    jobs = dict.fromkeys(str(line["job_id"]) for line in history if line.get("job_id"))
+    tags |= {"experiment": name, "samples_sha256": definition["samples"]}
+    tags |= {"slurm_job": ", ".join(jobs)} if jobs else {}
+    data = None
     if run:
         params |= {"samples": str(run["samples"]["count"]), "trainable_parameters": str(run["trainable_parameters"])}
         tags |= {"mlflow.source.git.commit": run["git_revision"] or "", "command": run["command"]}
-        artifacts = {run["adaptor_sha256"]: completed / "adaptor.safetensors"}
+        source = run["samples"].get("path", "")
+        data = (Path(source).parent.name or stage, definition["samples"], source)
     if superseded:
         tags["superseded"] = "true"
     return Record(
         key=f"{identifier}-{history[0]['time']:.3f}",
-        name=f"{stage} {name}{' (superseded)' if superseded else ''}",
+        name=f"{run_name({'stage': stage, 'name': name})}{' (superseded)' if superseded else ''}",
         status=status,
         start=history[0]["time"],
         end=last["time"] if last["event"] == "end" else None,
         params=params,
         tags=tags,
         lines=read_lines(folder / "metrics.jsonl"),
-        artifacts=artifacts,
+        chain=name,
+        model=completed / "adaptor.safetensors" if run else None,
+        data=data,
+    )
+
+
+def read_chain(name: str, trainings: Sequence[Record], report: Path | None) -> Record:
+    """The record of an experiment over its trainings, with tables and figures where the report's folder is given.
+
+    A training that several experiments share hangs on the first of them.
+    """
+    ends = [training.end for training in trainings]
+    states = {training.status for training in trainings}
+    files = [*sorted(report.glob("tables/*.*")), *sorted(report.glob("figures/*.svg"))] if report else []
+    checksums = {sha256_of_file(path): path for path in files}
+    return Record(
+        key=f"chain-{name}",
+        name=f"experiment {name}",
+        status="FINISHED" if states == {"FINISHED"} else "RUNNING" if "RUNNING" in states else "FAILED",
+        start=min(training.start for training in trainings),
+        end=max((end for end in ends if end is not None), default=None),
+        params={},
+        tags={"stage": "chain", "experiment": name},
+        lines=[],
+        artifacts=checksums,
+        folders={checksum: path.parent.name for checksum, path in checksums.items()},
     )
 
 
@@ -103,7 +141,7 @@ def read_evaluation(path: Path, results: Path) -> Record:
     params |= {f"input.{Path(name).name}"[:250]: value for name, value in (scores.get("inputs") or {}).items()}
     return Record(
         key=f"{place}-{digest[:12]}",
-        name=f"evaluate {scores['id']}",
+        name=f"evaluation: {figure_name(scores['id'])}",
         status="FINISHED",
         start=line["time"],
         end=line["time"],
@@ -112,6 +150,9 @@ def read_evaluation(path: Path, results: Path) -> Record:
         lines=[line],
         artifacts={digest: path},
         adaptor_run_id=scores.get("adaptor_run_id"),
+        data=next(
+            ((str(scores["benchmark"]), sum_, name) for name, sum_ in (scores.get("inputs") or {}).items()), None
+        ),
     )
 
 

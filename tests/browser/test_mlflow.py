@@ -1,0 +1,69 @@
+"""MLflow's own pages over two trainings: they are found by their names, compared, and their curves are seen."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tracking"))
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    """A store with two trainings of one experiment."""
+    from test_import_runs import make_training
+
+    from workflow_scripts.tracking.import_runs import import_runs
+
+    folder = tmp_path_factory.mktemp("mlflow")
+    make_training(folder / "mini", steps=40)
+    make_training(folder / "mini", identity={"stage": "finetune"}, stage="finetune", steps=60, began=300.0)
+    store = f"sqlite:///{folder / 'mlflow.db'}"
+    import_runs(folder / "mini", store, "mini")
+    return store
+
+
+@pytest.fixture(scope="module")
+def server(imported):
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    # As `make mlflow` starts it.
+    command = [str(Path(sys.executable).with_name("mlflow")), "ui", "--workers", "1", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--backend-store-uri", imported]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    process = subprocess.Popen(command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 180
+    while True:
+        try:
+            urllib.request.urlopen(address).close()
+            break
+        except urllib.error.URLError:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.3)
+    yield address
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait(30)
+
+
+def test_two_trainings_are_compared_and_their_curves_are_seen(browser, server, imported, screenshots):
+    from mlflow.tracking import MlflowClient
+
+    experiment = MlflowClient(tracking_uri=imported).get_experiment_by_name("mini").experiment_id
+    browser.size(1440, 1000)
+    browser.open(f"{server}/#/experiments/{experiment}/runs?compareRunsMode=TABLE&viewStateShareKey=")
+    for name in ("experiment report",):
+        browser.wait_for(f"document.body?.innerText.includes('{name}')", seconds=120)
+    browser.screenshot(screenshots / "mlflow-runs.png", whole=False)
+    print(browser.evaluate("document.body.innerText")[:3000])
+    print(browser.evaluate("[...document.querySelectorAll('input[type=checkbox],[role=checkbox],button[aria-label]')].map(e=>e.outerHTML.slice(0,160)).join('\\n')")[:4000])
