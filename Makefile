@@ -5,13 +5,15 @@ CORES ?= all
 # more settings, as in CONFIG='mirror=/data filter={maximum_tokens:20}'
 CONFIG ?=
 MACHINE ?= this-cpu
+# where mlflow-import writes; a server is http://HOST:PORT
+TRACKING_URI ?= sqlite:///results/$(SCALE)/mlflow.db
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 STAMP := $(VENV)/.installed
 SLURM_PACKAGES := slurmctld slurmd slurm-client munge
 
-.PHONY: help env reproduce plan dry-run demo survey test test-fast test-browser slurm slurm-test slurm-test-long check-full-size lint mlflow environment-files
+.PHONY: help env reproduce plan dry-run demo survey test test-fast test-browser slurm slurm-test slurm-test-long check-full-size lint mlflow mlflow-import environment-files
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -84,6 +86,9 @@ survey: env ## serve the survey on http://127.0.0.1:7870; responses go to result
 
 mlflow: env ## open the MLflow UI over the runs of SCALE on http://127.0.0.1:5000
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///results/$(SCALE)/mlflow.db
+
+mlflow-import: env ## bring MLflow level with all runs of SCALE from their own files, also an empty or a lost store
+	python -m workflow_scripts.tracking.import_runs --results results/$(SCALE) --tracking-uri $(TRACKING_URI) --experiment $(SCALE)
 
 environment-files: env ## write envs/environment.yaml again from the requirement files
 	python envs/make_environment.py

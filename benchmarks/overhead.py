@@ -1,0 +1,164 @@
+"""What checkpoints and tracking cost a training, as a share of its time at one checkpoint a minute.
+
+    python -m benchmarks.overhead --run results/mini/pretrain/report-* --output benchmarks/measured/overhead.json
+
+Counted one by one, since a share of two per cent is less than what two runs differ by on a machine with other work:
+seconds of a checkpoint (all of it: state, checksum, fsync, rename), seconds of a line of metrics, and processor seconds
+a minute of the process that follows for MLflow, which are the training's loss only where no core is free.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def median_seconds(action: Callable[[], object], times: int) -> tuple[float, float]:
+    """Return the median of wall and of processor seconds of an action."""
+    found = []
+    for _ in range(times):
+        wall, used = time.perf_counter(), time.process_time()
+        action()
+        found.append((time.perf_counter() - wall, time.process_time() - used))
+    walls, cpus = zip(*found, strict=True)
+    return statistics.median(walls), statistics.median(cpus)
+
+
+def save_of_full_size(folder: Path) -> tuple[float, float]:
+    """Seconds of a checkpoint of the report's adaptor: 3,149,824 parameters and both of AdamW's means, in fp32."""
+    import torch
+
+    from workflow_scripts.planning.flops import adaptor_parameters
+    from workflow_scripts.training.checkpoint import Checkpoints
+
+    checkpoints = Checkpoints(folder, keep=2, run="benchmark")
+    tensors = {name: torch.randn(adaptor_parameters("linear", 768, 4096)) for name in ("weights", "mean", "square")}
+    steps = iter(range(1000))
+
+    def save() -> None:
+        partial = checkpoints.begin(next(steps))
+        with checkpoints.guarded(partial):
+            torch.save(tensors, partial / "state.pt")
+            checkpoints.commit(partial, {})
+
+    return median_seconds(save, 9)
+
+
+def follower(run_folder: Path, seconds: float) -> tuple[float, float]:
+    """Processor seconds of the process that follows a training for MLflow: of its start, and then a minute.
+
+    The run folder gets a line of metrics a second, as a training with short steps gives.
+    """
+    from workflow_scripts.tracking.recorder import MetricsRecorder, read_lines
+
+    store = f"sqlite:///{run_folder.parent / 'mlflow.db'}"
+    command = [sys.executable, "-m", "workflow_scripts.tracking.mlflow_mirror", "--run-folder", str(run_folder)]
+    command += ["--tracking-uri", store, "--experiment", "benchmark", "--parent", str(os.getpid())]
+    recorder = MetricsRecorder(run_folder / "metrics.jsonl")
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    watched = psutil.Process(process.pid)
+    begun, step = None, 0
+    started = time.monotonic()
+    try:
+        while begun is None or time.monotonic() < begun[0] + seconds:
+            step += 1
+            recorder.write(
+                {"step": step, "loss": 1.0, "lr": 0.1, "epoch": 0.1, "samples_per_second": 100, "time": time.time()}
+            )
+            time.sleep(1)
+            if begun is None and _steps_in(store) and len(read_lines(run_folder / "metrics.jsonl")) > 3:
+                used = watched.cpu_times()
+                begun = (time.monotonic(), used.user + used.system)
+            if begun is None and time.monotonic() > started + 300:
+                raise RuntimeError("MLflow got nothing within five minutes; its follower's log says why.")
+        used = watched.cpu_times()
+        spent = used.user + used.system - begun[1]
+        return begun[1], spent * 60 / (time.monotonic() - begun[0])
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _steps_in(store: str) -> bool:
+    """Whether a store has metrics, by a look into its tables that costs nothing."""
+    import sqlite3
+
+    try:
+        with sqlite3.connect(f"file:{store.removeprefix('sqlite:///')}?mode=ro", uri=True) as connection:
+            return bool(connection.execute("select count(*) from metrics").fetchone()[0])
+    except sqlite3.OperationalError:
+        return False
+
+
+def measure(run_folder: Path, seconds: float) -> dict[str, Any]:
+    """Return the parts of the overhead and their sum as a share of a minute."""
+    from benchmarks.training_throughput import own_loop
+    from workflow_scripts.command_line import read_json
+    from workflow_scripts.training.lean_imports import import_lean
+
+    import_lean()
+    run = read_json(run_folder / "run.json")
+    temporary = Path(tempfile.mkdtemp(prefix="overhead-"))
+    try:
+        loop = own_loop(run, temporary / "results" / "run", run["settings"])
+        numbers = iter(range(1000))
+        step_seconds, _ = median_seconds(lambda: loop._step(next(numbers)), 12)
+        facts = {"world_size": 1, "zero_stage": run["settings"]["zero_stage"], "precision": "fp32"}
+        save, save_cpu = median_seconds(lambda: loop._save(facts), 15)
+        line = {"step": 1, "loss": 1.0, "lr": 0.1, "epoch": 0.1, "samples_per_second": 100.0, "time": time.time()}
+        write, _ = median_seconds(lambda: loop.recorder.write(line), 200)
+        full, full_cpu = save_of_full_size(temporary / "full")
+        start, follows = follower(temporary / "results" / "run", seconds)
+    finally:
+        shutil.rmtree(temporary)
+    lines = 60 / (step_seconds * run["settings"]["log_every"])
+    return {
+        "benchmark": "overhead",
+        "run": run["run_id"],
+        "scale": run_folder.parents[1].name,
+        "cpu": run["environment"]["cpu"],
+        "seconds_of_a_step": round(step_seconds, 4),
+        "seconds_of_a_checkpoint": round(save, 4),
+        "cpu_seconds_of_a_checkpoint": round(save_cpu, 4),
+        "seconds_of_a_checkpoint_of_full_size": round(full, 4),
+        "cpu_seconds_of_a_checkpoint_of_full_size": round(full_cpu, 4),
+        "seconds_of_a_line": round(write, 7),
+        "lines_a_minute": round(lines, 1),
+        "follower_cpu_seconds_of_the_start": round(start, 2),
+        "follower_cpu_seconds_a_minute": round(follows, 3),
+        "percent": {
+            "checkpoint": round(100 * save / 60, 3),
+            "metrics": round(100 * write * lines / 60, 4),
+            "follower": round(100 * follows / 60, 3),
+            "sum": round(100 * (save + write * lines + follows) / 60, 2),
+            "sum_at_full_size": round(100 * (full + write * lines + follows) / 60, 2),
+        },
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True, help="folder of a finished pretraining")
+    parser.add_argument("--seconds", type=float, default=60, help="how long MLflow's follower is watched")
+    parser.add_argument("--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    from workflow_scripts.command_line import write_json
+
+    result = measure(arguments.run, arguments.seconds)
+    write_json(arguments.output, result)
+    print(result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Write benchmarks/README.md from the JSON files in benchmarks/measured: `python -m benchmarks.render`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.command_line import read_json, write_atomically
+
+FOLDER = Path(__file__).resolve().parent
+HEAD = """# Benchmarks
+
+Written by `python -m benchmarks.render` from the files in `measured/`, which the scripts here write; nothing is typed.
+They are run by hand, on a finished pretraining, from the project's folder and inside its environment.
+"""
+PARTS = {
+    "plain": "opens pictures and runs the frozen encoder in every step, random batches padded to the longest, logits "
+    "at all positions (the structure of MiniGPT-4's loop)",
+    "features cached": "query outputs read from the feature store",
+    "grouped by length": "batches of like lengths out of windows of several batches",
+    "logits at answers only": "no logits where no loss is taken",
+    "this project's training": "the loop of `train_adaptor` itself: all of that, with DeepSpeed, metrics, clipping",
+}
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def throughput(result: dict[str, Any]) -> str:
+    """The section of a run of training_throughput.py."""
+    rows = [
+        (
+            row["variant"],
+            row["samples_per_second"],
+            f"{row['ratio']:.2f}",
+            f"{row['cpu_ratio']:.2f}",
+            f"{row['ratio_to_row_before']:.2f}" if "ratio_to_row_before" in row else "",
+            PARTS[row["variant"]],
+        )
+        for row in result["rows"]
+    ]
+    header = ("variant", "samples/s", "ratio", "ratio by processor time", "to the row before", "what it does")
+    shared = result["samples_per_image"]
+    packed = f"; the last row keeps {shared} samples of an image behind one copy of its tokens" if shared > 1 else ""
+    tokens = result["tokens"]
+    full = [(row["variant"], row["teraflops_a_sample"], f"{row['ratio']:.2f}") for row in result["full_size"]]
+    return "\n\n".join(
+        [
+            f"## Training of the adaptor, scale {result['scale']}",
+            f"`python -m benchmarks.training_throughput --run results/{result['scale']}/pretrain/report-{result['run']}"
+            f" --output benchmarks/measured/throughput_{result['scale']}.json`: {result['samples']:,} samples, batches "
+            f"of {result['batch_size']}, one process on one thread of {result['cpu'].split(',')[0]}; medians of "
+            f"{result['rounds']} rounds of {result['steps_a_round']} steps, all variants in turn{packed}.",
+            table(header, rows),
+            f"A sample has {tokens['mean']} tokens, padded to {tokens['padded_random']} in random batches and to "
+            f"{tokens['padded_grouped']} in grouped ones.",
+            "What holds at the report's size by operations alone (LLaMA-2-7b, EVA-CLIP-g at 224 pixels, 24 samples a "
+            "GPU of these lengths), at equal utilisation:",
+            table(("variant", "TFLOPs a sample", "ratio"), full),
+        ]
+    )
+
+
+def overhead(result: dict[str, Any]) -> str:
+    """The section of overhead.py."""
+    percent = result["percent"]
+    rows = [
+        (
+            "a checkpoint",
+            f"{1000 * result['seconds_of_a_checkpoint']:.0f} ms",
+            f"{percent['checkpoint']} %",
+        ),
+        (
+            "the same with the report's 3,149,824 parameters",
+            f"{1000 * result['seconds_of_a_checkpoint_of_full_size']:.0f} ms",
+            f"{round(100 * result['seconds_of_a_checkpoint_of_full_size'] / 60, 3)} %",
+        ),
+        (
+            f"{result['lines_a_minute']:.0f} lines of metrics",
+            f"{1e6 * result['seconds_of_a_line']:.0f} microseconds each",
+            f"{percent['metrics']} %",
+        ),
+        (
+            "the process that follows for MLflow, at lowest priority",
+            f"{result['follower_cpu_seconds_a_minute']:.2f} s of a core",
+            f"{percent['follower']} %",
+        ),
+        ("together", "", f"{percent['sum']} %"),
+        ("together, at the report's size", "", f"{percent['sum_at_full_size']} %"),
+    ]
+    return "\n\n".join(
+        [
+            "## Checkpoints and tracking, at one checkpoint a minute",
+            f"`python -m benchmarks.overhead --run results/{result['scale']}/pretrain/report-{result['run']} --output "
+            "benchmarks/measured/overhead.json`",
+            table(("part", "takes", "share of a minute"), rows),
+            f"Starting the follower takes {result['follower_cpu_seconds_of_the_start']:.0f} s of a core once, at "
+            "lowest priority, half a minute after the training began.",
+        ]
+    )
+
+
+def resume(result: dict[str, Any]) -> str:
+    """The section of resume_anywhere.py."""
+    rows = [
+        (f"{row['step']:,}", row["epoch"], row["seconds"], row["opening"], row["finding"], row["cpu_seconds"])
+        for row in result["rows"]
+    ]
+    header = ("step", "epoch", "seconds to the first batch", "opening", "order and batch", "processor seconds")
+    return "\n\n".join(
+        [
+            "## Going on at any position",
+            f"`python -m benchmarks.resume_anywhere --output benchmarks/measured/resume_anywhere.json`: "
+            f"{result['samples']:,} samples, batches of {result['batch_size']}, medians of {result['repeats']}; all is "
+            "opened anew for each.",
+            table(header, rows),
+        ]
+    )
+
+
+SECTIONS = {"training_throughput": throughput, "overhead": overhead, "resume_anywhere": resume}
+
+
+def render(folder: Path = FOLDER / "measured") -> str:
+    """The text of the README over all results in a folder."""
+    results = [read_json(path) for path in sorted(folder.glob("*.json"))]
+    results.sort(key=lambda result: list(SECTIONS).index(result["benchmark"]))
+    return "\n\n".join([HEAD.strip(), *(SECTIONS[result["benchmark"]](result) for result in results)]) + "\n"
+
+
+def main() -> None:
+    write_atomically(FOLDER / "README.md", render())
+
+
+if __name__ == "__main__":
+    main()
