@@ -71,10 +71,10 @@ def write_adaptor(path):
     save_adaptor(build_adaptor("linear", 6, 8), path)
 
 
-def make_evaluation(results, value=45.0, adaptor_run_id=None):
+def make_evaluation(results, value=45.0, adaptor_run_id=None, id="okvqa.accuracy.finetuned"):
     path = results / "evaluation" / "okvqa" / "finetuned-123" / "scores.json"
-    figure = {"id": "okvqa.accuracy.finetuned", "value": value, "unit": "%", "n": 50, "ci95": [40.0, 50.0]}
-    scores = {"benchmark": "okvqa", "id": "okvqa.accuracy.finetuned", "definition": "the official one"}
+    figure = {"id": id, "value": value, "unit": "%", "n": 50, "ci95": [40.0, 50.0]}
+    scores = {"benchmark": "okvqa", "id": id, "definition": "the official one"}
     scores |= {"figures": [figure], "inputs": {"predictions.jsonl": "ab"}, "adaptor_run_id": adaptor_run_id}
     write_json(path, scores)
     return path
@@ -230,6 +230,14 @@ def test_a_training_that_is_not_finished_is_no_model(results, database):
     import_runs(results, database, "mini")
     client, _ = runs_of(database)
     assert client.search_model_versions("name = 'adaptor-mini'") == []
+
+
+def test_figures_of_experiments_are_named_as_mlflow_allows(results, database):
+    make_evaluation(results, id="okvqa.accuracy.finetuned@clean")
+    import_runs(results, database, "mini")
+    _, (run,) = runs_of(database)
+    assert run.data.metrics["okvqa.accuracy.finetuned:clean"] == 45.0
+    assert run.data.params["n.okvqa.accuracy.finetuned:clean"] == "50"
 
 
 def test_scores_that_were_computed_anew_replace_the_old_ones(results, database):

@@ -2,12 +2,14 @@
 
 import argparse
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 from workflow_scripts.command_line import run_command, write_atomically
 from workflow_scripts.sources.fetch_files import fetch_source, read_checksums
 from workflow_scripts.sources.registry import TABLE, Source, load_registry
 from workflow_scripts.sources.transfer import Patience
+from workflow_scripts.sources.unpickle_weights import PICKLES, unpickle_weights
 
 # Where transformers looks for a template that a tokenizer's own files lack.
 CHAT_TEMPLATE = "chat_template.jinja"
@@ -33,8 +35,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if source.chat_template:
         write_atomically(arguments.output / CHAT_TEMPLATE, source.chat_template)
     write_atomically(arguments.output / "README.md", card(arguments.model, source))
-    sums = "".join(f"{entry['sha256']}  {name}\n" for name, entry in sorted(files.items()))
-    write_atomically(arguments.output / "SHA256SUMS", sums)
+    sums = {name: entry["sha256"] for name, entry in files.items() if not fnmatch(name, PICKLES)}
+    if len(sums) < len(files):
+        sums |= unpickle_weights(arguments.output)
+    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
+    write_atomically(arguments.output / "SHA256SUMS", lines)
 
 
 if __name__ == "__main__":

@@ -132,12 +132,14 @@ def read_evaluation(path: Path, results: Path) -> Record:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     place = path.relative_to(results).as_posix()
     line: dict[str, Any] = {"step": 0, "time": path.stat().st_mtime}
-    for figure in scores["figures"]:
-        line[figure["id"]] = figure["value"]
+    # MLflow allows no @ in names, which stands before the experiment in ids of figures.
+    figures = {figure["id"].replace("@", ":"): figure for figure in scores["figures"]}
+    for name, figure in figures.items():
+        line[name] = figure["value"]
         if figure.get("ci95"):
-            line[f"{figure['id']}.ci95_low"], line[f"{figure['id']}.ci95_high"] = figure["ci95"]
+            line[f"{name}.ci95_low"], line[f"{name}.ci95_high"] = figure["ci95"]
     params = {"benchmark": str(scores["benchmark"]), "definition": str(scores.get("definition", ""))[:5000]}
-    params |= {f"n.{figure['id']}": str(figure["n"]) for figure in scores["figures"]}
+    params |= {f"n.{name}": str(figure["n"]) for name, figure in figures.items()}
     params |= {f"input.{Path(name).name}"[:250]: value for name, value in (scores.get("inputs") or {}).items()}
     return Record(
         key=f"{place}-{digest[:12]}",
