@@ -30,7 +30,13 @@ rule render_tables:
         reported="expected/report.yaml",
         expected=EXPECTED,
     output:
-        directory(f"{R}/report/tables"),
+        report(
+            directory(f"{R}/report/tables"),
+            patterns=["{name}.csv"],
+            caption="captions/tables.rst",
+            category="Tables",
+            labels={"table": "{name}"},
+        ),
     log:
         f"{R}/logs/render_tables.log",
     benchmark:
@@ -52,7 +58,13 @@ rule render_figures:
         scores=SCORES,
         runs=RUN_FILES,
     output:
-        directory(f"{R}/report/figures"),
+        report(
+            directory(f"{R}/report/figures"),
+            patterns=["{name}.svg"],
+            caption="captions/figures.rst",
+            category="Figures",
+            labels={"figure": "{name}"},
+        ),
     log:
         f"{R}/logs/render_figures.log",
     benchmark:
@@ -171,7 +183,7 @@ rule render_page:
         tracking=f"{R}/report/mlflow_runs.json",
         templates=TEMPLATES,
     output:
-        REPORT,
+        report(REPORT, caption="captions/page.rst", category="Report", labels={"page": "whole report"}),
     log:
         f"{R}/logs/render_page.log",
     benchmark:

@@ -82,7 +82,13 @@ rule summarise_survey:
         responses=[RESPONSES] if Path(RESPONSES).exists() else [],
         reported="expected/report.yaml",
     output:
-        directory(f"{R}/report/survey"),
+        report(
+            directory(f"{R}/report/survey"),
+            patterns=["{name}.csv"],
+            caption="captions/survey.rst",
+            category="Tables",
+            labels={"table": "{name}"},
+        ),
     log:
         f"{R}/logs/summarise_survey.log",
     benchmark:

@@ -96,7 +96,7 @@ def draw_retrieval_curve(scores: Sequence[Mapping[str, Any]]) -> Figure | None:
     curves = [one for one in scores if one.get("recall_curve")]
     if not curves:
         return None
-    figure = Figure(figsize=(5.6, 3.4), layout="constrained")
+    figure = Figure(figsize=(5.2, 3.2), layout="constrained")
     axes = figure.subplots()
     for one, colour in zip(curves, COLOURS * len(curves), strict=False):
         ks = [int(k) for k in one["recall_curve"]]
@@ -117,7 +117,7 @@ def draw_exact_match(scores: Sequence[Mapping[str, Any]], data: str = "visual_ge
     shown = [(label, found[name]) for name, label in _EXACT_MATCH.items() if name in found]
     if not shown:
         return None
-    figure = Figure(figsize=(6.4, 0.55 * len(shown) + 0.9), layout="constrained")
+    figure = Figure(figsize=(5.2, 0.55 * len(shown) + 0.9), layout="constrained")
     axes = figure.subplots()
     for row, (label, one) in enumerate(reversed(shown)):
         low, high = one["ci95"]
@@ -141,7 +141,7 @@ def draw_kinds(scores: Sequence[Mapping[str, Any]], data: str = "visual_genome")
     if "after" not in found:
         return None
     kinds = sorted(found["after"], key=lambda kind: found["after"][kind]["value"])
-    figure = Figure(figsize=(6.4, 0.42 * len(kinds) + 1.1), layout="constrained")
+    figure = Figure(figsize=(5.2, 0.42 * len(kinds) + 1.1), layout="constrained")
     axes = figure.subplots()
     styles = {"question_only": ("D", GREY), "after_shuffled_images": ("s", COLOURS[1]), "after": ("o", COLOURS[0])}
     for row, kind in enumerate(kinds):

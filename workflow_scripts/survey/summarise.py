@@ -53,7 +53,7 @@ def summarise(
 def draw_distribution(summary: Mapping[str, Any]) -> Figure:
     """The share of each rating, one bar a question, from 1 on the left to 5 on the right."""
     rows = [row for row in summary["rows"] if len(row["id"]) == len("survey.q1")]
-    figure = Figure(figsize=(6.4, 0.36 * len(rows) + 1.2), layout="constrained")
+    figure = Figure(figsize=(5.2, 0.36 * len(rows) + 1.2), layout="constrained")
     axes = figure.subplots()
     shares = 100 * np.array([row["counts"] for row in rows], dtype=float) / summary["responses"]
     left = np.zeros(len(rows))
