@@ -37,12 +37,18 @@ def explain(target: str, jobs: Sequence[PlannedJob], products: Mapping[str, Prod
     others = len(jobs) - 1
     count = {0: "alone", 1: "with one job before it"}.get(others, f"with {others} jobs before it")
     lines = [f"{target} {start}, {count}. It starts here:", ""]
-    roots = [job for job in jobs if any(_causes(job, made))]
-    for job in roots:
-        causes = " and ".join(_causes(job, made))
-        lines.append(f"- {job.rule} would make {_listed(job.outputs)}, because {causes}.")
-        lines += [f"    {line}" for line in _differences_of_definition(job, products, root)]
-    follows = list(dict.fromkeys(job.rule for job in jobs if job not in roots))
+    roots: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[PlannedJob]] = {}
+    for job in jobs:
+        differs = tuple(_differences_of_definition(job, products, root))
+        causes = tuple(_causes(job, made)) or (("its definition is new",) if differs else ())
+        if causes:
+            roots.setdefault((job.rule, causes, differs), []).append(job)
+    for (rule, causes, differs), alike in roots.items():
+        outputs = [file for job in alike for file in job.outputs]
+        lines.append(f"- {rule} would make {_listed(outputs)}, because {' and '.join(causes)}.")
+        lines += [f"    {line}" for line in differs]
+    starting = [job for alike in roots.values() for job in alike]
+    follows = list(dict.fromkeys(job.rule for job in jobs if job not in starting))
     if follows:
         lines += ["", f"What follows from it: {', '.join(follows)}."]
     return "\n".join(lines)
