@@ -9,7 +9,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from workflow_scripts.config.base import Section
-from workflow_scripts.training.environment import _processor
+from workflow_scripts.training.environment import processor_name
 
 TABLE = Path(__file__).with_name("machines.yaml")
 THIS_CPU = "this-cpu"
@@ -104,8 +104,3 @@ def this_cpu() -> Machine:
         source="peak: a product of two 1024 x 1024 fp32 matrices on one core, measured now; memory: the system",
         assumed=f"utilisation {CPU_UTILISATION}; 10 GB/s of memory bandwidth",
     )
-
-
-def processor_name() -> str:
-    """The processor's name and threads, as run.json has it."""
-    return _processor()

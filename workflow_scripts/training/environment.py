@@ -17,7 +17,7 @@ def describe_environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
-        "cpu": _processor(),
+        "cpu": processor_name(),
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
@@ -40,7 +40,8 @@ def git_revision() -> str | None:
     return head.stdout.strip() + ("+" if changes.stdout.strip() else "")
 
 
-def _processor() -> str:
+def processor_name() -> str:
+    """Return the processor's name and how many threads it runs at a time."""
     information = Path("/proc/cpuinfo")
     names = (
         [line for line in information.read_text().splitlines() if line.startswith("model name")]
