@@ -44,6 +44,7 @@ def throughput(result: dict[str, Any]) -> str:
     header = ("variant", "samples/s", "ratio", "ratio by processor time", "to the row before", "what it does")
     shared = result["samples_per_image"]
     packed = f"; the last row keeps {shared} samples of an image behind one copy of its tokens" if shared > 1 else ""
+    load = f" The machine's load average was {result['load_average']}." if "load_average" in result else ""
     tokens = result["tokens"]
     full = [(row["variant"], row["teraflops_a_sample"], f"{row['ratio']:.2f}") for row in result["full_size"]]
     return "\n\n".join(
@@ -52,7 +53,7 @@ def throughput(result: dict[str, Any]) -> str:
             f"`python -m benchmarks.training_throughput --run results/{result['scale']}/pretrain/report-{result['run']}"
             f" --output benchmarks/measured/throughput_{result['scale']}.json`: {result['samples']:,} samples, batches "
             f"of {result['batch_size']}, one process on one thread of {result['cpu'].split(',')[0]}; medians of "
-            f"{result['rounds']} rounds of {result['steps_a_round']} steps, all variants in turn{packed}.",
+            f"{result['rounds']} rounds of {result['steps_a_round']} steps, all variants in turn{packed}.{load}",
             table(header, rows),
             f"A sample has {tokens['mean']} tokens, padded to {tokens['padded_random']} in random batches and to "
             f"{tokens['padded_grouped']} in grouped ones.",
@@ -65,37 +66,31 @@ def throughput(result: dict[str, Any]) -> str:
 
 def overhead(result: dict[str, Any]) -> str:
     """The section of overhead.py."""
-    percent = result["percent"]
-    rows = [
-        (
-            "a checkpoint",
-            f"{1000 * result['seconds_of_a_checkpoint']:.0f} ms",
-            f"{percent['checkpoint']} %",
-        ),
-        (
+    wall, processor = result["percent"], result["percent_by_processor_time"]
+    parts = {
+        "checkpoint": ("a checkpoint", f"{1000 * result['seconds_of_a_checkpoint']:.0f} ms"),
+        "checkpoint_of_full_size": (
             "the same with the report's 3,149,824 parameters",
             f"{1000 * result['seconds_of_a_checkpoint_of_full_size']:.0f} ms",
-            f"{round(100 * result['seconds_of_a_checkpoint_of_full_size'] / 60, 3)} %",
         ),
-        (
+        "metrics": (
             f"{result['lines_a_minute']:.0f} lines of metrics",
             f"{1e6 * result['seconds_of_a_line']:.0f} microseconds each",
-            f"{percent['metrics']} %",
         ),
-        (
+        "follower": (
             "the process that follows for MLflow, at lowest priority",
             f"{result['follower_cpu_seconds_a_minute']:.2f} s of a core",
-            f"{percent['follower']} %",
         ),
-        ("together", "", f"{percent['sum']} %"),
-        ("together, at the report's size", "", f"{percent['sum_at_full_size']} %"),
-    ]
+        "sum": ("together", ""),
+        "sum_at_full_size": ("together, at the report's size", ""),
+    }
+    rows = [(*told, f"{wall[name]:.2f} %", f"{processor[name]:.2f} %") for name, told in parts.items()]
     return "\n\n".join(
         [
             "## Checkpoints and tracking, at one checkpoint a minute",
             f"`python -m benchmarks.overhead --run results/{result['scale']}/pretrain/report-{result['run']} --output "
-            "benchmarks/measured/overhead.json`",
-            table(("part", "takes", "share of a minute"), rows),
+            f"benchmarks/measured/overhead.json`, on a machine with a load average of {result['load_average']}:",
+            table(("part", "takes", "share of a minute", "by processor time"), rows),
             f"Starting the follower takes {result['follower_cpu_seconds_of_the_start']:.0f} s of a core once, at "
             "lowest priority, half a minute after the training began.",
         ]

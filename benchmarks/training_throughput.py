@@ -157,6 +157,7 @@ def measure(run_folder: Path, rounds: int, steps: int) -> dict[str, Any]:
         "samples_per_image": run["settings"].get("samples_per_image", 1),
         "rounds": rounds,
         "steps_a_round": steps,
+        "load_average": round(os.getloadavg()[0], 1),
         "cpu": run["environment"]["cpu"],
         "rows": rows,
         "tokens": {
