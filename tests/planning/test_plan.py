@@ -77,9 +77,11 @@ def test_a_processor_is_too_small_and_too_slow_for_the_report_and_that_is_said_b
     made = context(tmp_path, CPU, REPORT_SIZES)
     stages = all_stages(made)
     assert any(text.startswith("pretrain: takes") and "makes it fit" in text for text in problems_of(made, stages))
-    assert "too long for this machine" in "\n".join(summary(made, stages, days=14))
+    told = "\n".join(summary(made, stages, days=14))
+    assert "! Too long for this machine, more than 14 days:" in told
+    assert "pretrain (" in told
     small = context(tmp_path, CPU, ["scale=tiny"])
-    assert "too long" not in "\n".join(summary(small, all_stages(small), days=14))
+    assert "too long" not in "\n".join(summary(small, all_stages(small), days=14)).lower()
 
 
 def test_a_job_that_cannot_be_cut_and_is_longer_than_a_job_is_named(tmp_path):

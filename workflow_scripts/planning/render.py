@@ -49,7 +49,11 @@ def summary(context: Context, stages: Sequence[Stage], days: float) -> list[str]
     if not left:
         return [f"Everything of scale {context.settings.scale} is there for these settings."]
     lines = [f"Still to do: about {_duration(seconds)} on {context.machine.title}{beside}."]
-    if seconds > days * 86400:
+    walls = {stage.name: _wall(context, stage, left=True) for stage in left}
+    long = [f"{name} ({_duration(wall)})" for name, wall in walls.items() if wall > days * 86400]
+    if long:
+        lines.append(f"! Too long for this machine, more than {days:g} days: {', '.join(long)}; take another machine.")
+    elif seconds > days * 86400:
         lines.append(f"! That is more than {days:g} days, too long for this machine: take another or a smaller scale.")
     return lines
 

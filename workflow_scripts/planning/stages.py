@@ -100,9 +100,9 @@ def _downloads(context: Context) -> Stage:
 
 
 def _tokens(context: Context) -> Stage:
-    flops = PICTURE_SECONDS + EFFICIENTNET_LITE0 / context.machine.flops_per_second()
-    width = 2 * EFFICIENTNET_TOKENS * EFFICIENTNET_WIDTH
-    return _per_image_set(context, "encode_images", context.chain.tokens, flops, width, 3e9, resumes=True)
+    seconds = PICTURE_SECONDS + EFFICIENTNET_LITE0 / context.machine.flops_per_second()
+    disk = 2 * EFFICIENTNET_TOKENS * EFFICIENTNET_WIDTH
+    return _per_image_set(context, "encode_images", context.chain.tokens, seconds, disk, memory=3e9)
 
 
 def _features(context: Context) -> Stage:
@@ -113,10 +113,7 @@ def _features(context: Context) -> Stage:
     memory = 4 * (vision + q_former_parameters(geometry)) + 40 * EXTRACTION_BATCH * tokens * width + 1.5e9
     bytes_a_picture = 2 * geometry.num_query_token * (geometry.qformer_width + geometry.embed_dim)
     seconds = flops / context.machine.flops_per_second() + PICTURE_SECONDS
-    stage = _per_image_set(
-        context, "extract_features", context.chain.features, seconds, bytes_a_picture, memory, resumes=True
-    )
-    return stage
+    return _per_image_set(context, "extract_features", context.chain.features, seconds, bytes_a_picture, memory)
 
 
 def _per_image_set(
@@ -126,8 +123,8 @@ def _per_image_set(
     seconds_a_picture: float,
     bytes_a_picture: float,
     memory: float,
-    resumes: bool,
 ) -> Stage:
+    """A rule that goes through the pictures of every image set, shard by shard, keeping the shards that are done."""
     chain = context.chain
     jobs, count, found = [], 0, []
     for name in chain.roles.image_sets():
@@ -149,7 +146,7 @@ def _per_image_set(
         f"{count:,} pictures",
         tuple(jobs),
         _basis(found),
-        resumes,
+        resumes=True,
         disk_bytes=count * bytes_a_picture,
         memory_bytes=memory,
         notes=notes if not all(found) else (),
