@@ -12,6 +12,7 @@ from workflow_scripts.config.training import TrainingSettings
 from workflow_scripts.tracking.planned_jobs import PlannedJob, plan
 from workflow_scripts.tracking.why import explain
 
+pytestmark = pytest.mark.slow  # Snakemake starts a dozen times
 SNAKEFILE = """
 rule first:
     output: "first.txt"
@@ -87,7 +88,6 @@ def test_a_training_in_a_new_folder_is_compared_with_the_one_that_is_there(tmp_p
     assert "batch_size" not in text
 
 
-@pytest.mark.slow
 def test_the_command_reads_the_scale_from_the_target():
     root = Path(__file__).resolve().parents[2]
     command = [sys.executable, "-m", "workflow_scripts.tracking.why", "results/tiny/report/results.json"]
