@@ -1,4 +1,4 @@
-"""SIGKILL at random moments of all kinds of trainings: KILLS=50 python -m pytest tests/training/test_random_kills.py"""
+"""SIGKILL at random moments, KILLS of them over all kinds of trainings: KILLS=50 python -m pytest FILE"""
 
 import os
 import random
@@ -44,19 +44,32 @@ def arguments(case, references):
     return settings, {"processes": processes, "initial_adaptor": initial}
 
 
-@pytest.mark.parametrize("number", range(KILLS))
-def test_a_training_killed_at_a_random_moment_ends_as_an_uninterrupted_one(trainer, references, tmp_path, number):
-    case = CASES[number % len(CASES)]
+def kills_of(index):
+    """How many of the kills come to a case."""
+    return KILLS // len(CASES) + (index < KILLS % len(CASES))
+
+
+@pytest.mark.parametrize(
+    ("case", "kills"), [(case, kills_of(index)) for index, case in enumerate(CASES) if kills_of(index)]
+)
+def test_a_training_killed_at_random_moments_ends_as_an_uninterrupted_one(trainer, references, tmp_path, case, kills):
     reference = references(case)
     settings, options = arguments(case, references)
-    generator = random.Random(number)
-    process = trainer.start(tmp_path / "killed", settings, **options)
-    if number % 5 == 4:  # while it starts, too
-        try:
-            process.wait(timeout=generator.uniform(0, 8))
-        except subprocess.TimeoutExpired:
-            kill_all(process)
-    else:
-        kill_after_step(process, tmp_path / "killed", generator.randint(1, STEPS - 20), generator.random() < 0.5)
-    finish(trainer, tmp_path / "killed", settings, **options)
-    assert_equal(tmp_path / "killed", reference)
+    generator = random.Random(CASES.index(case))
+    folder = tmp_path / "killed"
+    steps = sorted(generator.sample(range(1, STEPS - 20), kills))
+    for number, step in enumerate(steps):
+        process = trainer.start(folder, settings, **options)
+        if number % 5 == 4:
+            kill_while_it_starts(process, generator.uniform(0, 8))
+        else:
+            kill_after_step(process, folder, step, while_saving=generator.random() < 0.5)
+    finish(trainer, folder, settings, **options)
+    assert_equal(folder, reference)
+
+
+def kill_while_it_starts(process, seconds):
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        kill_all(process)
