@@ -41,6 +41,7 @@ rule train_adaptor:
         tracking=TRACKING_URI,
         scale=SETTINGS.scale,
         code=code_digest("workflow_scripts.training.train_adaptor"),
+    # SLURM sends SIGTERM to all processes of a job: tee has to outlive the training, which says why it ends.
     shell:
         "python -m workflow_scripts.training.launch --nodes {resources.nodes} --gpu {resources.gpu}"
         " --gres={resources.gres:q} --batch-size {params.batch_size} -- --run-folder {params.folder:q}"
@@ -49,4 +50,4 @@ rule train_adaptor:
         " --language-model {params.language_model:q} {params.initial_adaptor:q}"
         " --settings {params.settings:q} --identity {params.identity:q} --attempt {resources.attempt}"
         " --tracking-uri {params.tracking:q} --experiment {params.scale:q}"
-        " --code-digest {params.code} 2>&1 | tee {log:q}"
+        " --code-digest {params.code} 2>&1 | {{ trap '' TERM; tee {log:q}; }}"
