@@ -63,3 +63,10 @@ def test_an_experiment_changes_only_what_it_names():
     assert found.of_experiments["hot"].finetune.learning_rate == 0.5
     assert found.of_experiments["report"] == found.values
     assert found.of_experiments["hot"].pretrain == found.values.pretrain
+
+
+def test_a_scale_may_have_experiments_of_its_own_beside_those_of_the_configuration():
+    paper = load_settings({**CONFIG, "scale": "paper"}, SCALES)
+    assert set(paper.experiments) == {"report", "okvqa", "refcoco", "clean"}
+    assert paper.of_experiments["clean"].exclude == ["karpathy", "okvqa", "refcoco"]
+    assert "clean" not in load_settings({**CONFIG, "scale": "tiny"}, SCALES).experiments

@@ -295,3 +295,29 @@ def test_a_bad_url_list_is_a_sentence(tmp_path, content):
         pq.write_table(pa.table(content), tmp_path / "urls.parquet")
     with pytest.raises(ValueError, match=r"urls\.parquet"):
         run(tmp_path)
+
+
+def test_pictures_in_packed_tars_are_read_where_they_lie(tmp_path):
+    from workflow_scripts.data.readers import webdataset
+
+    folder = tmp_path / "tars"
+    folder.mkdir()
+    for number in range(2):
+        with tarfile.open(folder / f"cc3m-train-{number:04d}.tar", "w") as tar:
+            for part in range(2):
+                key = f"{number:05d}{part:04d}"
+                content = b"no picture" if (number, part) == (1, 1) else jpeg(picture(number + part))
+                for ending, data in (("jpg", content), ("txt", b"a boat")):
+                    info = tarfile.TarInfo(f"{key}.{ending}")
+                    info.size = len(data)
+                    tar.addfile(info, io.BytesIO(data))
+    listed = webdataset.addresses(folder, "cc3m")
+    pq.write_table(pa.table({"id": list(listed), "url": list(listed.values())}), tmp_path / "urls.parquet")
+    output = tmp_path / "images" / "cc3m"
+    flags = {"--pictures": folder, "--image-set": "cc3m", "--output": output, "--url-list": tmp_path / "urls.parquet"}
+    flags["--settings"] = '{"image_size": 32}'
+    pack_images.main([str(word) for flag in flags.items() for word in flag])
+    image_set = ImageSet.open(output)
+    assert list(image_set.images) == ["000000000", "000000001", "000010000"]
+    assert image_set.failed == {"000010001": "not a picture"}
+    assert image_set.open_image("000010000").size[1] == 32

@@ -229,3 +229,15 @@ def test_a_model_comes_with_card_and_checksums(tmp_path, serve, web, registry):
     fetch_models.main(["--model", "model", "--registry", str(path), "--output", str(tmp_path / "out")])
     assert (tmp_path / "out" / "SHA256SUMS").read_text() == f"{digest(CONTENT)}  weights.bin\n"
     assert "https://host/weights.bin" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_a_mirror_with_other_content_brings_its_own_checksums(tmp_path, serve, web, registry, monkeypatch):
+    root = web("host/a.bin", CONTENT)
+    serve(root)
+    monkeypatch.setenv("MIRROR_FOLDER", str(root))
+    files = [{"name": "a.bin", "url": "https://host/a.bin", "sha256": "0" * 64, "size": 10**15}]
+    (root / "checksums.json").write_text(json.dumps({"https://host/a.bin": digest(CONTENT)}))
+    assert run(registry, files, tmp_path / "out")["files"]["a.bin"]["sha256"] == digest(CONTENT)
+    (root / "checksums.json").write_text(json.dumps({"https://host/a.bin": "1" * 64}))
+    with pytest.raises(ValueError, match=f"the checksum is {digest(CONTENT)}, expected {'1' * 64}"):
+        run(registry, files, tmp_path / "other")

@@ -88,3 +88,19 @@ def test_an_unknown_source_is_named_with_the_known_ones():
 def test_a_mistake_in_the_table_is_named(tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
         load_registry(changed(tmp_path, change))
+
+
+def test_a_range_in_a_file_name_stands_for_many_files():
+    snapshot = load_registry().source("cc3m_webdataset")
+    assert len(snapshot.files) == 576
+    assert snapshot.files[-1].name == "cc3m-train-0575.tar"
+    assert snapshot.files[-1].url.endswith("/resolve/main/cc3m-train-0575.tar")
+    assert snapshot.size == 281e9
+
+
+def test_every_source_has_a_size_and_gated_ones_the_page_to_ask_at():
+    registry = load_registry()
+    sources = {**registry.data_sets, **registry.models}
+    unknown = {name for name, source in sources.items() if source.size is None}
+    assert unknown == {"miniature_extras"}
+    assert {name for name, source in sources.items() if source.gated} == {"llama_2_7b_chat", "llama_2_13b_chat"}

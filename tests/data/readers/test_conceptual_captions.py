@@ -29,3 +29,10 @@ def test_a_file_of_another_kind_is_named(tmp_path):
         read_captions(path)
     with pytest.raises(ValueError, match=r"missing\.tsv does not exist"):
         read_captions(tmp_path / "missing.tsv")
+
+
+def test_another_order_of_columns_is_named_with_the_first_line(tmp_path):
+    path = tmp_path / "Train_GCC-training.tsv"
+    path.write_text("http://h/1.jpg\ta cat on a mat\nhttp://h/2.jpg\ta boat\n")
+    with pytest.raises(ValueError, match=r"with its columns in that order\? Its first line is 'http://h/1\.jpg"):
+        read_captions(path)
