@@ -140,7 +140,16 @@ VISION_WEIGHTS = (
 # Experiments may have language models of their own, trained here, converted, or taken as they are.
 LANGUAGE_MODELS = by_key(chain.language_model for chain in CHAINS.values())
 FETCHED_EXTRACTOR = CHAIN.pretrained("feature_extractor")
-MIXES = by_key(run.parents["samples"] for chain in CHAINS.values() for run in chain.runs if run.area != "pretrain")
+MIXES = by_key(
+    mix
+    for chain in CHAINS.values()
+    for mix in [
+        *(run.parents["samples"] for run in chain.runs if run.area != "pretrain"),
+        *map(chain.mix, chain.scale.pretrain_with),
+    ]
+)
+# Captions and questions together, where an experiment pretrains on both.
+MIXED_PAIRS = by_key(chain.samples("pretrain") for chain in CHAINS.values() if chain.scale.pretrain_with)
 BENCHMARKS = by_key(CHAIN.benchmark(name) for name in CHAIN.benchmarks)
 # The miniature publishes which of its pictures are held out; real data sets have splits of their own.
 SPLITS = [at(CHAIN.annotations("miniature_extras"), "manifest.json")] if SCALE.world else []

@@ -94,6 +94,30 @@ rule build_mix:
         " --settings {params.settings:q} --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
+rule merge_samples:
+    input:
+        lambda wildcards: [at(part, "samples.parquet") for part in MIXED_PAIRS[wildcards.mixed].parents.values()],
+    output:
+        samples=f"{R}/data/{{mixed}}/samples.parquet",
+        manifest=f"{R}/data/{{mixed}}/manifest.json",
+    log:
+        f"{R}/logs/merge_samples/{{mixed}}.log",
+    benchmark:
+        f"{R}/benchmarks/merge_samples/{{mixed}}.tsv"
+    wildcard_constraints:
+        mixed=any_of(MIXED_PAIRS.values()),
+    conda:
+        "../envs/environment.yaml"
+    threads: 1
+    resources:
+        **job("merge_samples", mem_mb=2000, runtime=60),
+    params:
+        folder=lambda wildcards, output: folder(output[0]),
+        code=code_digest("workflow_scripts.data.merge_samples"),
+    shell:
+        "python -m workflow_scripts.data.merge_samples --samples {input:q} --output {params.folder:q} 2>&1 | tee {log:q}"
+
+
 rule build_benchmark:
     input:
         annotations=lambda wildcards: at(CHAIN.annotations(asked_by(wildcards)), "manifest.json"),

@@ -248,7 +248,12 @@ class Chain:
 
     def samples(self, stage: str) -> Product:
         """The samples that a training stage learns from."""
-        return self.pairs if stage == "pretrain" else self.mix(self._mix_of(stage))
+        if stage != "pretrain":
+            return self.mix(self._mix_of(stage))
+        if not self.scale.pretrain_with:
+            return self.pairs
+        parts = {"pairs": self.pairs} | {name: self.mix(name) for name in self.scale.pretrain_with}
+        return Product("data", "mixed_pairs", {"data": "mixed_pairs"}, parts)
 
     def _mix_of(self, stage: str) -> str:
         """The mix that a finetuning stage learns from; pretraining learns from the filtered pairs."""
@@ -257,7 +262,10 @@ class Chain:
 
     def sample_image_sets(self, stage: str) -> list[str]:
         """The image sets whose features a training stage reads."""
-        return self.scale.roles.pretraining if stage == "pretrain" else list(self._mix_images(self._mix_of(stage)))
+        if stage != "pretrain":
+            return list(self._mix_images(self._mix_of(stage)))
+        mixes = (name for mix in self.scale.pretrain_with for name in self._mix_images(mix))
+        return list(dict.fromkeys([*self.scale.roles.pretraining, *mixes]))
 
     def run(self, stage: str) -> Product:
         """The training run of a stage, started from the adaptor of the stage before it."""

@@ -28,6 +28,7 @@ Model = TypeVar("Model", bound=Section)
 # The experiment that the tables of the report are about; it comes first, whatever else is asked for.
 REPORT = "report"
 Stage = Literal["pretrain", "finetune", "finetune_okvqa", "finetune_refcoco"]
+MixName = Literal["visual_genome_mix", "okvqa_mix", "refcoco_mix", "photo_mix"]
 EvaluationPictures = Literal["karpathy", "okvqa", "refcoco"]
 
 
@@ -105,6 +106,9 @@ class Scale(Section):
     mix_okvqa: MixSettings | None = None
     mix_refcoco: MixSettings | None = None
     mix_photo: MixSettings | None = Field(None, description="The finetuning mix of DAQUAR and Flickr8k.")
+    pretrain_with: list[MixName] = Field(
+        [], description="Finetuning mixes whose samples pretraining sees beside the captions, as Shikra's did."
+    )
     pretrained: PretrainedModels = PretrainedModels()
     feature_extractor: FeatureExtractorSettings | None = Field(
         None, description="Training of vision encoder and Q-Former together; null where q_former is given."
