@@ -9,6 +9,7 @@ libraries and loading the language model are not the loader's.
 
 import argparse
 import hashlib
+import os
 import shutil
 import tempfile
 import time
@@ -111,7 +112,8 @@ def main() -> None:
         rows.append(row)
         print(row)
     result = {"benchmark": "resume_anywhere", "samples": arguments.samples, "batch_size": BATCH, "epochs": EPOCHS}
-    write_json(arguments.output, result | {"repeats": arguments.repeats, "rows": rows})
+    result |= {"repeats": arguments.repeats, "load_average": round(os.getloadavg()[0], 1)}
+    write_json(arguments.output, result | {"rows": rows})
 
 
 if __name__ == "__main__":

@@ -122,7 +122,8 @@ def test_a_tracking_server_that_is_down_does_not_touch_the_training_and_an_impor
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     assert import_runs(tmp_path / "results", uri, "tiny") == 1
     client = MlflowClient(tracking_uri=uri)
-    (run,) = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
+    experiment = client.get_experiment_by_name("tiny").experiment_id
+    (run,) = client.search_runs([experiment], "tags.stage = 'pretrain'")
     steps = [metric.step for metric in client.get_metric_history(run.info.run_id, "loss")]
     assert steps == [line["step"] for line in comparable(folder)]
     assert run.info.status == "FINISHED"
@@ -141,6 +142,7 @@ def test_a_live_view_and_an_import_agree_on_one_run(trainer, tmp_path):
     finish(trainer, folder, LONG | {"epochs": 100}, **options)
     import_runs(tmp_path / "results", uri, "tiny")
     client = MlflowClient(tracking_uri=uri)
-    (run,) = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
+    experiment = client.get_experiment_by_name("tiny").experiment_id
+    (run,) = client.search_runs([experiment], "tags.stage = 'pretrain'")
     steps = [metric.step for metric in client.get_metric_history(run.info.run_id, "loss")]
     assert steps == [line["step"] for line in comparable(folder)]
