@@ -57,3 +57,11 @@ def _read_coco(content: Mapping[str, Any], path: Path) -> tuple[list[str], np.nd
             else f"{path} holds no caption."
         )
     return ids, np.array([position[image] for image in named])
+
+
+def read_texts(path: Path) -> list[str]:
+    """The captions [C] themselves, in the order of the similarity's rows."""
+    content = read_json(path)
+    if "annotations" in content:
+        return [row["caption"] for row in content["annotations"]]
+    return [row["text"] for row in content["captions"]]
