@@ -27,6 +27,7 @@ if HAS_SURVEY:
 
 
 include: "rules/report.smk"
+include: "rules/experiments.smk"
 
 
 onstart:
@@ -39,3 +40,8 @@ rule all:
         REPORT,
         CARDS,
         [PDF] if find_chromium() else [],
+
+
+rule experiments:
+    input:
+        rules.tabulate_experiments.output,

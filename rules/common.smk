@@ -18,6 +18,7 @@ from workflow_scripts.evaluations import (
     retrieval_figure,
     retrieval_methods,
     scored_by,
+    shown_of_experiments,
     split_name,
 )
 from workflow_scripts.identity import run_id
@@ -29,7 +30,9 @@ from workflow_scripts.sources.registry import is_on_mirror, load_registry
 try:
     SETTINGS = load_settings(config, Path(workflow.basedir) / "scales")
     CHAINS = chains(SETTINGS)
-    EVALUATIONS = evaluations(CHAINS.values())
+    # The experiments that the report's page waits for name the figures; those of all others have a name added.
+    REPORTED = {label: chain for label, chain in CHAINS.items() if SETTINGS.experiments[label].in_report}
+    EVALUATIONS = evaluations([*REPORTED.values(), *CHAINS.values()])
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 
@@ -156,10 +159,15 @@ SPLITS = [at(CHAIN.annotations("miniature_extras"), "manifest.json")] if SCALE.w
 SPLIT_FILE = ["--split-file", at(CHAIN.annotations("miniature_extras"), "splits.json")] if SCALE.world else []
 RUNS = {run.path: run for chain in CHAINS.values() for run in chain.runs}
 BY_PATH = {evaluation.path: evaluation for evaluation in EVALUATIONS}
+IN_REPORT = {evaluation.path for evaluation in evaluations(REPORTED.values())}
 CHAIN_OF_RUN = {run.path: chain for chain in CHAINS.values() for run in chain.runs}
 RETRIEVAL = {
     CHAIN.retrieval_benchmark: CHAIN.roles.retrieval,
     **({"colour_matched": SCALE.roles.colour_matched} if SCALE.roles.colour_matched else {}),
+}
+CLIPS = {
+    "clip": CHAIN.clip,
+    **({"clip_high_resolution": high} if (high := CHAIN.pretrained("clip_high_resolution")) else {}),
 }
 # A change of anything that retrieval depends on is a new folder for its scores, as everywhere.
 RETRIEVAL_ID = run_id(
@@ -169,9 +177,15 @@ RETRIEVAL_ID = run_id(
         "pairs": CHAIN.pairs.id,
         "benchmarks": [CHAIN.benchmark(name).id for name in RETRIEVAL],
         **({"linear_baseline": CHAIN.linear_baseline.id} if CHAIN.linear_baseline else {}),
+        **({"reranking": SCALE.reranking.defining()} if SCALE.reranking else {}),
+        **({"clip_high_resolution": CLIPS["clip_high_resolution"].id} if "clip_high_resolution" in CLIPS else {}),
     }
 )
 METHODS = retrieval_methods(CHAIN)
+# In groups of a few alike pictures there is nothing to choose the best of.
+RETRIEVALS = [
+    (name, method) for name in RETRIEVAL for method in METHODS if (name, method) != ("colour_matched", "blip2_itm")
+]
 
 
 def feature_source(wildcards):
@@ -226,8 +240,8 @@ def retrieval_inputs(wildcards):
             "model": at(CHAIN.linear_baseline, "SHA256SUMS"),
         }
     images = [at(CHAIN.images(image_set), "manifest.json")]
-    if wildcards.method == "clip":
-        return {"images": images, "model": at(CHAIN.clip, "SHA256SUMS")}
+    if wildcards.method in CLIPS:
+        return {"images": images, "model": at(CLIPS[wildcards.method], "SHA256SUMS")}
     training = [at(CHAIN.images(name), "manifest.json") for name in SCALE.roles.pretraining]
     return {"images": images, "pairs": at(CHAIN.pairs, "samples.parquet"), "training": training}
 
@@ -239,6 +253,23 @@ def retrieval_options(wildcards, input):
     return [*retrieval_method_options(wildcards, input), *every]
 
 
+def ranked(wildcards, name):
+    """A file of a retrieval method; the captions of the second look are those of the first."""
+    method = "blip2" if name == "captions.json" and wildcards.method == "blip2_itm" else wildcards.method
+    return f"{R}/evaluation/{wildcards.benchmark}/{method}-{RETRIEVAL_ID}/{name}"
+
+
+def image_to_text_similarity(wildcards):
+    """The array of the way back, which re-ranking alone writes."""
+    return [ranked(wildcards, "image_to_text.npy")] if wildcards.method == "blip2_itm" else []
+
+
+def reranking_inputs(wildcards):
+    """The pictures of a retrieval benchmark, or their tokens where the vision encoder is frozen."""
+    image_set = RETRIEVAL[wildcards.benchmark]
+    return at(CHAIN.tokens(image_set) if SCALE.q_former else CHAIN.images(image_set), "manifest.json")
+
+
 def retrieval_headline(wildcards):
     return "all_captions" if wildcards.benchmark.startswith("flickr8k") else "first_caption"
 
@@ -248,7 +279,7 @@ def retrieval_method_options(wildcards, input):
         return ["--features", *folders(input.features), "--feature-extractor", folder(input.model)]
     if wildcards.method == "linear_baseline":
         return ["--tokens", *folders(input.tokens), "--linear-baseline", folder(input.model)]
-    if wildcards.method == "clip":
+    if wildcards.method in CLIPS:
         return ["--images", *folders(input.images), "--clip", folder(input.model)]
     return [
         "--images",
@@ -371,10 +402,17 @@ def one_of(products, packed):
 
 
 # What the report shows. An evaluation's scores.json, in the order of the stages; retrieval first, as in Table 1.
-SCORES = [
-    f"{R}/evaluation/{benchmark}/{method}-{RETRIEVAL_ID}/scores.json" for benchmark in RETRIEVAL for method in METHODS
-] + [at(evaluation.product, "scores.json") for evaluation in EVALUATIONS]
-RUN_FILES = [f"{R}/{path}/run.json" for path in RUNS]
+SCORES = [f"{R}/evaluation/{benchmark}/{method}-{RETRIEVAL_ID}/scores.json" for benchmark, method in RETRIEVALS] + [
+    at(evaluation.product, "scores.json") for evaluation in EVALUATIONS if evaluation.path in IN_REPORT
+]
+RUN_FILES = [f"{R}/{path}/run.json" for path in {run.path: run for chain in REPORTED.values() for run in chain.runs}]
+# The figures of every experiment, whoever's run gave them, for `snakemake experiments`.
+EXPERIMENTS = {
+    label: {one.figure: at(one.product, "scores.json") for one in evaluations([chain]) if shown_of_experiments(one)}
+    for label, chain in CHAINS.items()
+}
+EXPERIMENT_SCORES = list(dict.fromkeys(path for row in EXPERIMENTS.values() for path in row.values()))
+EXPERIMENT_RUNS = [f"{R}/{path}/run.json" for path in RUNS]
 EXPECTED = f"expected/{SETTINGS.scale}.yaml"
 TEMPLATES = [
     "workflow_scripts/report/templates/report.css",

@@ -200,25 +200,64 @@ rule rank_images:
         f"{R}/benchmarks/rank_images/{{benchmark}}-{{method}}.tsv"
     wildcard_constraints:
         benchmark="|".join(RETRIEVAL),
-        method="|".join(METHODS),
+        method="|".join(method for method in METHODS if method != "blip2_itm"),
     conda:
         "../envs/environment.yaml"
     threads: job_threads("rank_images", 1)
     resources:
         **job("rank_images", mem_mb=2000, runtime=60),
     params:
+        method=lambda wildcards: "clip" if wildcards.method in CLIPS else wildcards.method,
         options=retrieval_options,
         code=code_digest("workflow_scripts.evaluation.rank_images"),
     shell:
-        "python -m workflow_scripts.evaluation.rank_images --method {wildcards.method}"
+        "python -m workflow_scripts.evaluation.rank_images --method {params.method}"
         " --benchmark {input.questions:q} {params.options:q} --output-similarity {output.similarity:q}"
         " --output-captions {output.captions:q} 2>&1 | tee {log:q}"
+
+
+if SCALE.reranking:
+
+    rule rerank_images:
+        input:
+            similarity=f"{R}/evaluation/{{benchmark}}/blip2-{RETRIEVAL_ID}/similarity.npy",
+            captions=f"{R}/evaluation/{{benchmark}}/blip2-{RETRIEVAL_ID}/captions.json",
+            model=at(CHAIN.feature_extractor, "SHA256SUMS"),
+            pictures=reranking_inputs,
+        output:
+            similarity=f"{R}/evaluation/{{benchmark}}/blip2_itm-{RETRIEVAL_ID}/similarity.npy",
+            image_to_text=f"{R}/evaluation/{{benchmark}}/blip2_itm-{RETRIEVAL_ID}/image_to_text.npy",
+        log:
+            f"{R}/logs/rerank_images/{{benchmark}}.log",
+        benchmark:
+            f"{R}/benchmarks/rerank_images/{{benchmark}}.tsv"
+        wildcard_constraints:
+            benchmark=CHAIN.retrieval_benchmark,
+        conda:
+            "../envs/environment.yaml"
+        threads: job_threads("rerank_images", 1)
+        resources:
+            **job("rerank_images", mem_mb=2000, runtime=120),
+        params:
+            pictures=lambda wildcards, input: [
+                "--tokens" if SCALE.q_former else "--images",
+                folder(input.pictures),
+            ],
+            model=lambda wildcards, input: folder(input.model),
+            settings=settings_json(SCALE.reranking),
+            code=code_digest("workflow_scripts.evaluation.rerank_images"),
+        shell:
+            "python -m workflow_scripts.evaluation.rerank_images --similarity {input.similarity:q}"
+            " --captions {input.captions:q} {params.pictures:q} --feature-extractor {params.model:q}"
+            " --settings {params.settings:q} --output-similarity {output.similarity:q}"
+            " --output-image-to-text {output.image_to_text:q} 2>&1 | tee {log:q}"
 
 
 rule score_retrieval:
     input:
         similarity=f"{R}/evaluation/{{benchmark}}/{{method}}-{RETRIEVAL_ID}/similarity.npy",
-        captions=f"{R}/evaluation/{{benchmark}}/{{method}}-{RETRIEVAL_ID}/captions.json",
+        captions=lambda wildcards: ranked(wildcards, "captions.json"),
+        image_to_text=image_to_text_similarity,
     output:
         f"{R}/evaluation/{{benchmark}}/{{method}}-{RETRIEVAL_ID}/scores.json",
     log:
@@ -234,11 +273,14 @@ rule score_retrieval:
     resources:
         **job("score_retrieval", mem_mb=2000, runtime=10),
     params:
+        back=lambda wildcards, input: (
+            ["--image-to-text-similarity", *input.image_to_text] if input.image_to_text else []
+        ),
         id=lambda wildcards: retrieval_figure(wildcards.benchmark, wildcards.method),
         headline=retrieval_headline,
         split=lambda wildcards: split_name(wildcards.benchmark, SCALE.evaluation_split),
         code=code_digest("workflow_scripts.evaluation.score_retrieval"),
     shell:
         "python -m workflow_scripts.evaluation.score_retrieval --similarity {input.similarity:q}"
-        " --captions {input.captions:q} --id {params.id:q} --headline {params.headline} --split {params.split}"
-        " --output {output:q} 2>&1 | tee {log:q}"
+        " --captions {input.captions:q} {params.back:q} --id {params.id:q} --headline {params.headline}"
+        " --split {params.split} --output {output:q} 2>&1 | tee {log:q}"

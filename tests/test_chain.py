@@ -55,7 +55,7 @@ def test_experiments_share_the_trainings_that_are_the_same():
     found = all_chains()
     assert found["okvqa"].run("finetune").path == found["report"].run("finetune").path
     runs = {run.path for chain in found.values() for run in chain.runs}
-    assert len(runs) == 4
+    assert len(runs) == 4 + 3 + 1, "the report's, those of `mlp`, and the finetuning of `no_pretraining`"
 
 
 def test_a_shared_run_carries_the_name_of_the_first_experiment_that_asks_for_it():
@@ -77,9 +77,10 @@ def test_the_plain_figures_are_those_of_the_report_in_whatever_order_experiments
     config = {**CONFIG, "scale": "mini", "experiments": rows}
     found = evaluations(chains(load_settings(config, ROOT / "scales")).values())
     after = {evaluation.figure: evaluation.run.name for evaluation in found if evaluation.variant == "after"}
-    assert after == {"visual_genome.exact_match.after": "report", "visual_genome.exact_match.after@hot": "hot"}
+    plain = "visual_genome.exact_match.after"
+    assert after == {plain: "report", **{f"{plain}@{name}": name for name in ("hot", "mlp", "no_pretraining")}}
 
 
 def test_stages_that_a_scale_has_no_data_for_are_left_out():
     found = all_chains(scale="photos")
-    assert found["okvqa"].stages == found["report"].stages == ("pretrain", "finetune")
+    assert found["okvqa"].stages == found["report"].stages == found["mlp"].stages == ("pretrain", "finetune")

@@ -12,6 +12,7 @@ from workflow_scripts.evaluations import (
     retrieval_figure,
     retrieval_methods,
     scored_by,
+    shown_of_experiments,
     split_name,
 )
 
@@ -52,10 +53,11 @@ def test_an_experiments_captions_are_told_apart_from_the_reports():
 
 def test_retrieval_has_the_methods_that_there_are_models_for():
     mini, photos = chains_of("mini")["report"], chains_of("photos")["report"]
-    assert retrieval_methods(mini) == ["blip2", "clip", "colour_histogram"]
+    assert retrieval_methods(mini) == ["blip2", "blip2_itm", "clip", "colour_histogram"]
     assert retrieval_methods(photos) == ["blip2", "linear_baseline", "colour_histogram"]
     assert retrieval_figure("coco_retrieval", "blip2") == retrieval_figure("colour_matched", "blip2")
     assert retrieval_figure("flickr8k_retrieval", "blip2") == "flickr8k.retrieval.q_former"
+    assert retrieval_figure("flickr8k_retrieval", "blip2_itm") == "flickr8k.retrieval.q_former_itm"
     assert retrieval_figure("flickr8k_retrieval", "linear_baseline") == "flickr8k.retrieval.linear_baseline"
 
 
@@ -64,3 +66,13 @@ def test_each_benchmark_has_one_scorer_and_its_split_the_data_sets_name():
     assert split_name("flickr8k_captions", "validation") == "dev"
     assert split_name("daquar", "validation") == "validation"
     assert split_name("flickr8k_captions", "test") == "test"
+
+
+def test_at_full_scale_clip_is_compared_at_both_resolutions():
+    methods = ["blip2", "blip2_itm", "clip", "clip_high_resolution", "colour_histogram"]
+    assert retrieval_methods(chains_of("paper")["report"]) == methods
+
+
+def test_controls_are_no_columns_of_the_table_of_experiments():
+    shown = {one.figure for one in evaluations([chains_of("mini")["report"]]) if shown_of_experiments(one)}
+    assert shown == {"visual_genome.exact_match.before", "visual_genome.exact_match.after", "okvqa.accuracy.zero_shot"}

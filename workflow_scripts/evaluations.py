@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from workflow_scripts.chain import Chain, Product
 
-RETRIEVAL_METHODS = ("blip2", "linear_baseline", "clip", "colour_histogram")
+RETRIEVAL_METHODS = ("blip2", "blip2_itm", "linear_baseline", "clip", "clip_high_resolution", "colour_histogram")
 SCORERS = {
     "visual_genome": "score_exact_match",
     "okvqa": "score_vqa",
@@ -25,14 +25,19 @@ def scored_by(scorer: str) -> list[str]:
 
 def retrieval_methods(chain: Chain) -> list[str]:
     """The methods of retrieval that a scale has the models for."""
-    there = {"clip": chain.clip, "linear_baseline": chain.linear_baseline}
+    there = {
+        "blip2_itm": chain.scale.reranking,
+        "clip": chain.clip,
+        "clip_high_resolution": chain.pretrained("clip_high_resolution"),
+        "linear_baseline": chain.linear_baseline,
+    }
     return [method for method in RETRIEVAL_METHODS if there.get(method, method)]
 
 
 def retrieval_figure(benchmark: str, method: str) -> str:
     """What the ids of a method's retrieval figures start with."""
     if benchmark.startswith("flickr8k"):
-        return f"flickr8k.retrieval.{'q_former' if method == 'blip2' else method}"
+        return f"flickr8k.retrieval.{method.replace('blip2', 'q_former')}"
     return f"coco_retrieval.{method}"
 
 
@@ -75,6 +80,11 @@ def evaluations(chains: Iterable[Chain]) -> list[Evaluation]:
                 taken.add(figure + evaluation.suffix)
                 found[evaluation.path] = replace(evaluation, figure=figure)
     return list(found.values())
+
+
+def shown_of_experiments(evaluation: Evaluation) -> bool:
+    """Whether an evaluation is a column of the table of experiments, which controls are not."""
+    return evaluation.run is not None and not evaluation.shuffle_images
 
 
 def _of_run(chain: Chain, stage: str) -> Iterable[Evaluation]:

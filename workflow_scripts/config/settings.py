@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
@@ -13,6 +13,7 @@ from workflow_scripts.config.data import BenchmarkSettings, DownloadSettings, Fi
 from workflow_scripts.config.evaluation import PredictSettings
 from workflow_scripts.config.jobs import JobSettings, PreflightSettings
 from workflow_scripts.config.language import LanguageModelSettings
+from workflow_scripts.config.reranking import RerankingSettings
 from workflow_scripts.config.search import IndexSettings
 from workflow_scripts.config.training import TrainingSettings
 from workflow_scripts.config.vision import (
@@ -80,6 +81,7 @@ class PretrainedModels(Section):
     language_model: str | None = Field(None, description="Frozen language model.")
     feature_extractor: str | None = Field(None, description="Whole BLIP-2 feature extractor, as LAVIS publishes it.")
     clip: str | None = Field(None, description="CLIP of the retrieval baseline, a Hugging Face folder.")
+    clip_high_resolution: str | None = Field(None, description="The same for larger pictures, a row of its own.")
 
 
 def _split_name(value: Any) -> Any:
@@ -140,6 +142,9 @@ class Scale(Section):
     daquar: BenchmarkSettings = BenchmarkSettings()
     captions: BenchmarkSettings | None = Field(None, description="Captions of the retrieval pictures; null asks none.")
     is_true: BenchmarkSettings | None = Field(None, description="Is a caption true of a picture; null does not ask.")
+    reranking: RerankingSettings | None = Field(
+        None, description="Second look of BLIP-2's matching head at the best of a search; null leaves its row out."
+    )
     index: IndexSettings
     queries: list[str] = Field(min_length=1, description="What the report's search sheet asks for.")
     jobs: dict[str, JobSettings] = Field({}, description="What jobs ask for in place of what their rules say, by rule.")
@@ -172,6 +177,7 @@ class Experiment(Section):
 
     stages: list[Stage] = Field(["pretrain", "finetune"], min_length=1, description="In the order of training.")
     changes: dict[str, Any] = Field({}, description="Values that replace those of the scale, nested as there.")
+    in_report: bool = Field(True, description="False leaves the row to `snakemake experiments`; the report waits not.")
 
 
 class Settings(Section):
@@ -211,13 +217,19 @@ def load_settings(config: Mapping[str, Any], scales: Path) -> Settings:
         for key, row in sorted((own.get("experiments") or {}).items(), key=lambda item: item[0] != REPORT)
     }
     of_experiments = {
-        key: _validated(Scale, merge(values, row.changes), f"experiments.{key}.changes.")
+        key: _validated(Scale, merge(values, _changes_that_apply(row, values)), f"experiments.{key}.changes.")
         for key, row in experiments.items()
     }
     if REPORT not in experiments:
         raise ValueError(f"experiments has no row {REPORT!r}, which the tables of the report are about; add it.")
     own["experiments"] = experiments
     return _validated(Settings, {**own, "scale": name, "values": scale, "of_experiments": of_experiments}, "")
+
+
+def _changes_that_apply(row: Experiment, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes of a row, without those of trainings that the scale has no data for and leaves out."""
+    absent = {stage for stage in get_args(Stage) if values.get(stage) is None}
+    return {key: value for key, value in row.changes.items() if key not in absent}
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

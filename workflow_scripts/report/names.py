@@ -4,7 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-METHODS = {"blip2": "BLIP-2", "clip": "CLIP", "colour_histogram": "colours only"}
+METHODS = {
+    "blip2": "BLIP-2",
+    "blip2_itm": "BLIP-2, ITC + ITM of the best",
+    "clip": "CLIP",
+    "clip_high_resolution": "CLIP, higher resolution",
+    "colour_histogram": "colours only",
+}
 PHOTO_METHODS = {"q_former": "Q-Former", "linear_baseline": "linear baseline", "colour_histogram": "colours only"}
 EXACT_MATCH = {
     "before": "before finetuning",
