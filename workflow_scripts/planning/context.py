@@ -33,7 +33,8 @@ class Context:
 
     @cached_property
     def chains(self) -> dict[str, Chain]:
-        return chains(self.settings)
+        rows = self.settings.experiments
+        return {label: chain for label, chain in chains(self.settings).items() if rows[label].in_report}
 
     @property
     def chain(self) -> Chain:
