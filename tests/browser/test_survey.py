@@ -97,6 +97,7 @@ def open_page(browser, server, phone=False):
 
 @pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
 def test_the_page_fits_its_width_and_its_cells_are_large_enough_for_fingers(browser, server, phone, screenshots):
+    before = len(browser.elsewhere)
     open_page(browser, server, phone)
     browser.screenshot(screenshots / f"survey-{'phone' if phone else 'desk'}.png")
     assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -106,7 +107,7 @@ def test_the_page_fits_its_width_and_its_cells_are_large_enough_for_fingers(brow
     )
     assert len(sizes) == 45
     assert min(min(size) for size in sizes) >= 40
-    assert browser.elsewhere == []
+    assert browser.elsewhere[before:] == []
 
 
 def test_each_picture_and_each_cell_has_a_name_for_those_who_do_not_see_it(browser, server):
