@@ -51,6 +51,7 @@ def data_card(
     """Return the data card: counts, failures, licences, what was left out, and leakage."""
     sets = [(one["image_set"], registry.image_set(one["image_set"])) for one in images]
     used = {entry.data_set for _, row in sets for entry in row.lists} | {row.archive for _, row in sets if row.archive}
+    used |= {f"{name}_pictures" for name, _ in sets} & registry.data_sets.keys()
     parts = [
         f"# Data card: scale {scale}",
         "## Pictures",
