@@ -62,8 +62,8 @@ def test_a_figure_that_an_experiment_has_not_is_an_empty_cell(score_file, tabula
         {"report": {ACCURACY: score_file("report", 30)}, "okvqa": {okvqa: score_file("okvqa", 20, id=okvqa)}}
     )
     assert rows_of(written["experiments.md"]) == {
-        "report": ["50.0* [49.0, 51.0]", ""],
-        "okvqa": ["", "33.3* [32.3, 34.3]"],
+        "report": ["50.0 [49.0, 51.0]", ""],
+        "okvqa": ["", "33.3 [32.3, 34.3]"],
     }
 
 
@@ -85,3 +85,20 @@ def test_scores_of_other_questions_cannot_be_compared(score_file, tabulate):
     other.write_text(json.dumps(content))
     with pytest.raises(ValueError, match="not of the same questions: 1 stand in one of them only, q99"):
         tabulate({"report": {ACCURACY: score_file("report", 30)}, "other": {ACCURACY: other}})
+
+
+def test_where_the_report_lacks_a_figure_the_first_row_that_has_it_is_compared_with(score_file, tabulate):
+    okvqa = "okvqa.accuracy.finetuned"
+    written = tabulate(
+        {
+            "report": {ACCURACY: score_file("report", 30)},
+            "okvqa": {okvqa: score_file("okvqa", 20, id=okvqa)},
+            "mlp": {okvqa: score_file("mlp", 50, id=f"{okvqa}@mlp")},
+        }
+    )
+    assert [cells[1] for cells in rows_of(written["experiments.md"]).values()] == [
+        "",
+        "33.3 [32.3, 34.3]",
+        "83.3* [82.3, 84.3] ↑",
+    ]
+    assert "| OK-VQA accuracy, finetuned |" in written["experiments.md"]

@@ -1,4 +1,4 @@
-"""The table of experiments and benchmarks: each cell with interval, origin and how it compares with `report`."""
+"""The table of experiments and benchmarks: each cell with interval, origin and how it compares with the first."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,15 +7,13 @@ from typing import Any
 
 from workflow_scripts.command_line import read_json
 from workflow_scripts.evaluation.paired_bootstrap import Comparison, compare
-from workflow_scripts.report.names import figure_name
+from workflow_scripts.report.names import figure_name, split_experiment
 from workflow_scripts.report.tables import Matrix
 
-REFERENCE = "report"
-"""The experiment that the others are compared with."""
 NOTES = (
-    "In each column the best value is marked by *. An arrow says that the experiment differs from `report` on the same "
-    "questions (paired bootstrap over images, the 95 % interval of the difference leaves out 0): ↑ better, ↓ worse; "
-    "“=”: the very same run.",
+    "In each column the best value is marked by *. An arrow says that the experiment differs from the first row of its "
+    "column, `report` where it has the figure, on the same questions (paired bootstrap over images, the 95 % interval "
+    "of the difference leaves out 0): ↑ better, ↓ worse; “=”: the very same run.",
     "With several comparisons a table has a false arrow now and then: one in twenty where nothing differs.",
 )
 
@@ -42,7 +40,7 @@ class Cell:
 
     @property
     def arrow(self) -> str:
-        """How it compares with the reference, in a sign."""
+        """How it compares with the first row of its column, in a sign."""
         if self.same_run:
             return "="
         if self.comparison is None or not self.comparison.differ:
@@ -65,20 +63,25 @@ class ExperimentTable:
     figures: Sequence[str]
     cells: Mapping[tuple[str, str], Cell]
 
+    def name_of(self, figure: str) -> str:
+        """A column in words, after the figure that the scorer itself names first."""
+        first = next(cell for (_, name), cell in self.cells.items() if name == figure)
+        return figure_name(split_experiment(first.id)[0])
+
     def to_matrix(self) -> Matrix:
         """The table in the form that the report's writers take."""
         lines = []
         for experiment in self.experiments:
             cells = [self.cells.get((experiment, figure)) for figure in self.figures]
             lines.append([experiment, *(cell.text if cell else "" for cell in cells)])
-        columns = ["", *(figure_name(figure) for figure in self.figures)]
+        columns = ["", *(self.name_of(figure) for figure in self.figures)]
         return Matrix("experiments", "Experiments and benchmarks, % with 95 % intervals", columns, lines, NOTES)
 
 
 def build_experiment_table(
     experiments: Mapping[str, Mapping[str, Path]], runs: Mapping[str, Path], seed: int = 0
 ) -> ExperimentTable:
-    """Read the scores of each experiment, by the plain id of their figure, and compare them with the reference's.
+    """Read the scores of each experiment, by the plain id of their figure, and compare them with the first that has it.
 
     `runs` holds the run.json of trainings by run id. ValueError where a file is no scores file or lacks its questions.
     """
@@ -89,18 +92,19 @@ def build_experiment_table(
         for label, row in experiments.items()
         for name, path in row.items()
     }
-    reference = experiments.get(REFERENCE, {})
     cells = {}
     for label, row in experiments.items():
         for name, path in row.items():
-            theirs = reference.get(name)
+            first, theirs = next((other, paths[name]) for other, paths in experiments.items() if name in paths)
+            rivals = {paths[name] for paths in experiments.values() if name in paths}
             cells[label, name] = _cell(
                 read[path],
                 path,
                 runs,
-                best=values[label, name] == max(value for (_, other), value in values.items() if other == name),
-                same_run=label != REFERENCE and path == theirs,
-                comparison=compare(read[theirs], read[path], seed) if theirs and theirs != path else None,
+                best=len(rivals) > 1
+                and values[label, name] == max(value for (_, other), value in values.items() if other == name),
+                same_run=label != first and path == theirs,
+                comparison=compare(read[theirs], read[path], seed) if theirs != path else None,
             )
     return ExperimentTable(list(experiments), figures, cells)
 

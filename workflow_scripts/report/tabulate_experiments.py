@@ -9,7 +9,6 @@ import jinja2
 
 from workflow_scripts.command_line import read_json, run_command, write_atomically
 from workflow_scripts.report.experiment_table import ExperimentTable, build_experiment_table
-from workflow_scripts.report.names import figure_name
 from workflow_scripts.report.tables import WRITERS
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -20,7 +19,6 @@ def render(table: ExperimentTable, title: str, warning: str) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals["figure_name"] = figure_name
     matrix = table.to_matrix()
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
     template = environment.get_template("experiments.html.j2")
