@@ -143,7 +143,7 @@ def read_evaluation(path: Path, results: Path) -> Record:
     params |= {f"input.{Path(name).name}"[:250]: value for name, value in (scores.get("inputs") or {}).items()}
     return Record(
         key=f"{place}-{digest[:12]}",
-        name=f"evaluation: {figure_name(scores['id'])}",
+        name=f"evaluation: {figure_name(next((one['id'] for one in scores['figures']), scores['id']))}",
         status="FINISHED",
         start=line["time"],
         end=line["time"],
