@@ -33,7 +33,6 @@ rule build_index:
 rule search_sheet:
     input:
         index=at(CHAIN.index, "index.json"),
-        feature_extractor=at(CHAIN.feature_extractor, "SHA256SUMS"),
         questions=at(CHAIN.benchmark(CHAIN.retrieval_benchmark), "questions.parquet"),
     output:
         f"{R}/report/sheet.json",
@@ -48,10 +47,8 @@ rule search_sheet:
         **job("search_sheet", mem_mb=2000, runtime=10),
     params:
         index=lambda wildcards, input: folder(input.index),
-        feature_extractor=lambda wildcards, input: folder(input.feature_extractor),
         queries=SCALE.queries,
         code=code_digest("workflow_scripts.search.sheet"),
     shell:
-        "python -m workflow_scripts.search.sheet --index {params.index:q}"
-        " --feature-extractor {params.feature_extractor:q} --queries {params.queries:q}"
+        "python -m workflow_scripts.search.sheet --index {params.index:q} --queries {params.queries:q}"
         " --benchmark {input.questions:q} --output {output:q} 2>&1 | tee {log:q}"

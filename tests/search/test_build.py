@@ -1,11 +1,16 @@
+import io
+
 import numpy as np
 import pytest
+from colour_extractor import ColourExtractor
 from PIL import Image
 
 from workflow_scripts.config.search import IndexSettings
-from workflow_scripts.search.build import build_from_folder, main, reusable_index, write_index
+from workflow_scripts.search.build import build_from_folder, entries_of, main
 from workflow_scripts.search.index import Index
+from workflow_scripts.search.journal import Journal
 from workflow_scripts.search.pictures import open_picture
+from workflow_scripts.search.write_index import write_index
 
 SETTINGS = IndexSettings(batch_size=2, max_pixels=1_000_000)
 
@@ -22,10 +27,14 @@ def folder(tmp_path):
     return pictures
 
 
-def index(folder, output, extractor, old=None):
-    entries, skipped = build_from_folder(folder, extractor, SETTINGS, old)
+def index(folder, output, extractor):
+    """Builds as the command does, with the journal that an interrupted build left."""
+    journal = Journal(output, {"extractor_sha256": "x"})
+    known = [*entries_of(output, "x", SETTINGS), *journal.entries()]
+    entries, skipped = build_from_folder(folder, extractor, SETTINGS, known, journal)
     manifest = {"count": len(entries), "extractor_sha256": "x", "thumbnail_size": SETTINGS.thumbnail_size}
-    write_index(output, entries, manifest | {"skipped": skipped, "feature_extractor": "."})
+    write_index(output, entries, manifest | {"skipped": skipped, "feature_extractor": "."}, SETTINGS.approximate_from)
+    journal.close()
     return Index(output)
 
 
@@ -53,30 +62,80 @@ def test_what_is_no_picture_is_skipped_and_listed_with_its_reason(folder, tmp_pa
     assert len(built) == 5
 
 
-def test_an_unchanged_picture_is_not_embedded_again(folder, tmp_path, extractor):
+class Counting(ColourExtractor):
+    """Lists the sizes of the pictures that are embedded; breaks off before the one that `until` counts."""
+
+    def __init__(self, until=None):
+        self.seen = []
+        self.until = until
+
+    def transform(self, picture):
+        if len(self.seen) == self.until:
+            raise KeyboardInterrupt
+        self.seen.append(picture.size)
+        return super().transform(picture)
+
+
+def test_only_new_and_changed_pictures_are_embedded_and_deleted_ones_leave(folder, tmp_path, extractor):
     first = index(folder, tmp_path / "index", extractor)
     before = {item["id"]: np.array(first.projection[row]) for row, item in enumerate(first.items)}
-    Image.new("RGB", (60, 40), "blue").save(folder / "red.jpg")
+    Image.new("RGB", (61, 40), "blue").save(folder / "red.jpg")
+    Image.new("RGB", (30, 30), "black").save(folder / "new.png")
     (folder / "flat.gif").unlink()
-    seen = []
-
-    class Counting(type(extractor)):
-        def transform(self, picture):
-            seen.append(picture.size)
-            return super().transform(picture)
-
-    again = index(folder, tmp_path / "index", Counting(), first)
-    assert seen == [(60, 40)]
-    assert [item["id"] for item in again.items] == ["clear.png", "deep.png", "red.jpg", "sub/green.jpg"]
-    assert np.array_equal(again.projection[3], before["sub/green.jpg"])
-    assert not np.array_equal(again.projection[2], before["red.jpg"])
+    counting = Counting()
+    again = index(folder, tmp_path / "index", counting)
+    assert sorted(counting.seen) == [(30, 30), (61, 40)]
+    rows = {item["id"]: row for row, item in enumerate(again.items)}
+    assert list(rows) == ["clear.png", "deep.png", "new.png", "red.jpg", "sub/green.jpg"]
+    assert np.array_equal(again.projection[rows["sub/green.jpg"]], before["sub/green.jpg"])
+    assert not np.array_equal(again.projection[rows["red.jpg"]], before["red.jpg"])
+    with Image.open(io.BytesIO(again.thumbnail(rows["new.png"]))) as shown:
+        assert shown.size == (30, 30)
 
 
-def test_an_index_of_another_extractor_is_not_reused(folder, tmp_path, extractor):
+def test_a_damaged_picture_that_is_repaired_comes_in_and_one_that_gets_damaged_leaves(folder, tmp_path, extractor):
+    whole = (folder / "red.jpg").read_bytes()
+    (folder / "late.jpg").write_bytes(whole[: len(whole) // 2])
+    first = index(folder, tmp_path / "index", extractor)
+    assert [one["file"] for one in first.manifest["skipped"]] == ["late.jpg"]
+    (folder / "late.jpg").write_bytes(whole)
+    (folder / "red.jpg").write_bytes(whole[: len(whole) // 2])
+    again = index(folder, tmp_path / "index", extractor)
+    assert [one["file"] for one in again.manifest["skipped"]] == ["red.jpg"]
+    assert {"late.jpg"} <= {item["id"] for item in again.items}
+    assert "red.jpg" not in {item["id"] for item in again.items}
+
+
+def test_an_interrupted_build_goes_on_where_it_was_and_ends_as_one_that_was_not(folder, tmp_path, extractor):
+    with pytest.raises(KeyboardInterrupt):
+        index(folder, tmp_path / "index", Counting(until=3))  # one batch of two is kept, the third picture is not
+    counting = Counting()
+    resumed = index(folder, tmp_path / "index", counting)
+    assert len(counting.seen) == 3
+    whole = index(folder, tmp_path / "whole", extractor)
+    assert list(resumed.items) == list(whole.items)
+    assert np.array_equal(resumed.projection, whole.projection)
+    assert not (tmp_path / "index" / "unfinished").exists()
+
+
+def test_a_damaged_batch_of_an_interrupted_build_is_embedded_again(folder, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        index(folder, tmp_path / "index", Counting(until=4))
+    (batch,) = list((tmp_path / "index" / "unfinished").glob("*.npz"))[:1]
+    batch.write_bytes(batch.read_bytes()[:100])
+    counting = Counting()
+    assert len(index(folder, tmp_path / "index", counting)) == 5
+    assert len(counting.seen) == 5
+
+
+def test_what_another_extractor_embedded_is_not_reused(folder, tmp_path, extractor):
     index(folder, tmp_path / "index", extractor)
-    assert reusable_index(tmp_path / "index", "x", SETTINGS)
-    assert reusable_index(tmp_path / "index", "y", SETTINGS) is None
-    assert reusable_index(tmp_path / "nothing", "x", SETTINGS) is None
+    assert list(entries_of(tmp_path / "index", "x", SETTINGS))
+    assert not list(entries_of(tmp_path / "index", "y", SETTINGS))
+    assert not list(entries_of(tmp_path / "nothing", "x", SETTINGS))
+    with pytest.raises(KeyboardInterrupt):
+        index(folder, tmp_path / "cut", Counting(until=3))
+    assert not list(Journal(tmp_path / "cut", {"extractor_sha256": "y"}).entries())
 
 
 def test_sixteen_bits_transparency_and_rotation_are_respected(folder):

@@ -13,3 +13,6 @@ class IndexSettings(Section):
     max_pixels: int = Field(
         100_000_000, ge=1, description="A picture with more pixels is skipped and listed, not decoded."
     )
+    approximate_from: int = Field(
+        5000, ge=1, description="From so many pictures on, a search scores candidates only; below, every picture."
+    )

@@ -1,21 +1,22 @@
 """Build a search index over a folder of pictures, or over an image set whose features are there."""
 
 import argparse
-import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from io import BytesIO
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workflow_scripts.command_line import progress, read_json, run_command, write_atomically, write_json
+from workflow_scripts.command_line import progress, read_json, run_command
 from workflow_scripts.config.search import IndexSettings
 from workflow_scripts.features.extractor_checksum import extractor_sha256
+from workflow_scripts.search.entries import Entry
+from workflow_scripts.search.export_text_encoder import export_text_encoder
 from workflow_scripts.search.index import Index
+from workflow_scripts.search.journal import Journal
 from workflow_scripts.search.pictures import list_pictures, open_picture, thumbnail
+from workflow_scripts.search.write_index import write_index
 
 if TYPE_CHECKING:
     import torch
@@ -24,23 +25,19 @@ if TYPE_CHECKING:
     from workflow_scripts.models.feature_extractor import FeatureExtractor
 
 
-@dataclass
-class Entry:
-    """One picture on its way into the index; its projection [Q, P] comes from an extractor, a store or an old index."""
-
-    item: dict[str, Any]
-    thumbnail: bytes
-    projection: np.ndarray | None = None
-
-
 def build_from_folder(
-    folder: Path, extractor: "FeatureExtractor", settings: IndexSettings, old: Index | None
+    folder: Path,
+    extractor: "FeatureExtractor",
+    settings: IndexSettings,
+    known: Iterable[Entry] = (),
+    journal: Journal | None = None,
 ) -> tuple[list[Entry], list[dict[str, str]]]:
     """Entries of all pictures below a folder and the list of those that were skipped.
 
-    A picture that an old index of the same extractor knows, with equal size and time of change, is taken from there.
+    A picture that is among the known entries, which are of the same extractor, with equal size and time of change, is
+    taken from there; new ones are kept in the journal as they are embedded.
     """
-    known = {item["id"]: (row, item) for row, item in enumerate(old.items)} if old else {}
+    before = {entry.item["id"]: entry for entry in known}
     entries: list[Entry] = []
     skipped: list[dict[str, str]] = []
     waiting: list[tuple[Entry, torch.Tensor]] = []
@@ -49,15 +46,16 @@ def build_from_folder(
         projections = embed_pictures(extractor, [picture for _, picture in waiting])
         for (entry, _), projection in zip(waiting, projections, strict=True):
             entry.projection = projection
+        if journal:
+            journal.add([entry for entry, _ in waiting])
         waiting.clear()
 
     paths = list(list_pictures(folder))
     for path in progress(paths, total=len(paths), label="pictures"):
         name, status = path.relative_to(folder).as_posix(), path.stat()
         stamp = {"bytes": status.st_size, "changed_ns": status.st_mtime_ns}
-        row, item = known.get(name, (0, {}))
-        if old and {key: item.get(key) for key in stamp} == stamp:
-            entries.append(Entry(item, old.thumbnail(row), np.array(old.projection[row])))
+        if name in before and stamp.items() <= before[name].item.items():
+            entries.append(before[name])
             continue
         try:
             picture = open_picture(path, settings.max_pixels)
@@ -132,31 +130,14 @@ def build_from_image_set(
     return entries, skipped
 
 
-def write_index(output: Path, entries: Sequence[Entry], manifest: dict[str, Any]) -> None:
-    """Write the files of an index, `index.json` last; an index that stood there is replaced at that moment."""
-    lines, thumbnails, offset = [], [], 0
-    for entry in entries:
-        place = {"thumbnail_offset": offset, "thumbnail_bytes": len(entry.thumbnail)}
-        lines.append(json.dumps(entry.item | place, ensure_ascii=False) + "\n")
-        thumbnails.append(entry.thumbnail)
-        offset += len(entry.thumbnail)
-    stream = BytesIO()
-    np.save(stream, np.stack([entry.projection for entry in entries]))
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "index.json").unlink(missing_ok=True)
-    write_atomically(output / "image_projection.npy", stream.getvalue())
-    write_atomically(output / "items.jsonl", "".join(lines))
-    write_atomically(output / "thumbnails.bin", b"".join(thumbnails))
-    write_json(output / "index.json", manifest)
-
-
-def reusable_index(output: Path, checksum: str, settings: IndexSettings) -> Index | None:
-    """The index that stands at `output`, where its extractor and thumbnails are those that are wanted now."""
+def entries_of(output: Path, checksum: str, settings: IndexSettings) -> Iterator[Entry]:
+    """The entries of the index that stands at `output`, where its extractor and thumbnails are those wanted now."""
     if not (output / "index.json").exists():
-        return None
+        return
     old = Index(output)
-    same = old.manifest["extractor_sha256"] == checksum
-    return old if same and old.manifest["thumbnail_size"] == settings.thumbnail_size else None
+    if old.manifest["extractor_sha256"] == checksum and old.manifest["thumbnail_size"] == settings.thumbnail_size:
+        for row, item in enumerate(old.items):
+            yield Entry(item, old.thumbnail(row), old.projection[row])
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -175,6 +156,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     checksum = extractor_sha256(arguments.feature_extractor)
+    journal = None
     if arguments.features:
         entries, skipped = build_from_image_sets(arguments.images, arguments.features, checksum, arguments.settings)
     else:
@@ -185,13 +167,16 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise ValueError(f"{folder} holds no picture (JPEG, PNG, WebP, GIF, BMP, TIFF).")
         from workflow_scripts.models.feature_extractor import load_feature_extractor
 
-        old = reusable_index(arguments.output, checksum, arguments.settings)
+        definition = {"extractor_sha256": checksum, "thumbnail_size": arguments.settings.thumbnail_size}
+        journal = Journal(arguments.output, definition)
+        known = [*entries_of(arguments.output, checksum, arguments.settings), *journal.entries()]
         extractor = load_feature_extractor(arguments.feature_extractor)
-        entries, skipped = build_from_folder(folder, extractor, arguments.settings, old)
+        entries, skipped = build_from_folder(folder, extractor, arguments.settings, known, journal)
     if not entries:
         places = ", ".join(map(str, arguments.images))
         raise ValueError(f"None of the {len(skipped)} pictures of {places} can be read; nothing to index.")
     queries, width = entries[0].projection.shape
+    export_text_encoder(arguments.feature_extractor, arguments.output)
     write_index(
         arguments.output,
         entries,
@@ -206,7 +191,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             "thumbnail_size": arguments.settings.thumbnail_size,
             "skipped": skipped,
         },
+        arguments.settings.approximate_from,
     )
+    if journal:
+        journal.close()
     print(f"{len(entries)} pictures are in the index {arguments.output}, {len(skipped)} were skipped")
     for one in skipped[:20]:
         print(f"  skipped {one['file']}: {one['reason']}")

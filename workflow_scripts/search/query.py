@@ -1,4 +1,4 @@
-"""Find the pictures of an index that fit a description best."""
+"""Find the pictures of an index that fit a description best, or are most like a picture, or both."""
 
 import argparse
 import contextlib
@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING
 
 from workflow_scripts.command_line import run_command, write_atomically
 from workflow_scripts.features.extractor_checksum import extractor_sha256
-from workflow_scripts.search.index import Index, embed_texts, newest_index
+from workflow_scripts.search.index import Index, newest_index
+from workflow_scripts.search.pictures import open_picture
+from workflow_scripts.search.queries import Query, both, of_picture, of_text
 from workflow_scripts.search.render import sheet_html, sheet_png
+from workflow_scripts.search.text_encoder import TextEncoder, load_text_encoder
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from workflow_scripts.models.feature_extractor import FeatureExtractor
+
+_MAX_PIXELS = 100_000_000  # a larger picture is not decoded
 
 
 def load_extractor_of(index: Index, folder: Path | None = None) -> "FeatureExtractor":
@@ -46,34 +53,67 @@ def clean_query(text: str) -> str:
     return text
 
 
+def text_encoder_of(index: Index) -> TextEncoder:
+    """What embeds the texts that are looked for in an index; it lies in the index, so that no extractor is loaded."""
+    return load_text_encoder(index.folder)
+
+
+def query_of_picture(extractor: "FeatureExtractor", picture: "Image") -> Query:
+    """The query of a picture [W, H] that goes through the extractor of the index."""
+    _, projection = extractor.extract_images(extractor.transform(picture).unsqueeze(0))
+    return of_picture(projection[0].cpu().numpy())
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("query", help='what to look for, e.g. "a red kite left of a tree"')
+    parser.add_argument("query", nargs="?", help='what to look for, e.g. "a red kite left of a tree"')
+    parser.add_argument("--image", type=Path, help="a picture to find similar ones of, alone or beside a text")
     parser.add_argument("--top", type=int, default=15, help="how many pictures (15)")
     parser.add_argument("--index", type=Path, help="folder of the index; by default the newest one under results/")
     parser.add_argument("--feature-extractor", type=Path, help="where the index's extractor is, if it was moved")
+    parser.add_argument("--exact", action="store_true", help="score every picture, also where candidates are there")
+    parser.add_argument("--rerank", action="store_true", help="let BLIP-2's matching head order the result of a text")
     parser.add_argument("--sheet", type=Path, help="write the pictures to this .html or .png file")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args(argv)
-    query = clean_query(arguments.query)
+    if arguments.query is None and arguments.image is None:
+        raise ValueError("There is nothing to look for; give a text, --image, or both.")
+    text = clean_query(arguments.query) if arguments.query is not None else ""
     if arguments.top < 1:
         raise ValueError(f"--top {arguments.top} finds nothing; give 1 or more.")
     if arguments.sheet and arguments.sheet.suffix.lower() not in (".html", ".png"):
         raise ValueError(f"--sheet {arguments.sheet} must end in .html or .png.")
+    if arguments.rerank and not text:
+        raise ValueError("--rerank compares pictures with a text; give one.")
 
     index = Index(arguments.index or newest_index(Path("results")))
-    extractor = load_extractor_of(index, arguments.feature_extractor)
-    hits = index.search(embed_texts(extractor, [query]), arguments.top)[0]
+    extractor = None
+    if arguments.image or arguments.rerank or arguments.feature_extractor:
+        extractor = load_extractor_of(index, arguments.feature_extractor)
+    parts = [of_text(text_encoder_of(index).embed_texts([text])[0])] if text else []
+    if arguments.image:
+        try:
+            parts.append(query_of_picture(extractor, open_picture(arguments.image, _MAX_PIXELS)))
+        except ValueError as error:
+            raise ValueError(f"--image {arguments.image} cannot be used: {error}.") from error
+    hits = index.search_for(both(*parts) if len(parts) == 2 else parts[0], arguments.top, arguments.exact)
+    if arguments.rerank:
+        from workflow_scripts.search.originals import Originals
+        from workflow_scripts.search.rerank import rerank
+
+        hits = rerank(extractor, Originals(index, _MAX_PIXELS), text, hits)
+    name = " + ".join([f"“{text}”"] * bool(text) + [arguments.image.name] * bool(arguments.image))
     if arguments.sheet:
         png = arguments.sheet.suffix.lower() == ".png"
-        write_atomically(arguments.sheet, (sheet_png if png else sheet_html)(query, hits, index))
+        write_atomically(arguments.sheet, (sheet_png if png else sheet_html)(name, hits, index))
     if arguments.json:
         rows = [{"rank": hit.rank, "score": round(hit.score, 6), **index.items[hit.row]} for hit in hits]
         for row in rows:
             del row["thumbnail_offset"], row["thumbnail_bytes"]
-        print(json.dumps({"query": query, "index": str(index.folder), "hits": rows}, indent=1, ensure_ascii=False))
+        asked = {"query": text or None, "image": str(arguments.image) if arguments.image else None}
+        print(json.dumps(asked | {"index": str(index.folder), "hits": rows}, indent=1, ensure_ascii=False))
     else:
-        print(f"“{query}” in {index.folder} ({len(index)} pictures)")
+        print(f"{name} in {index.folder} ({len(index)} pictures)")
         for hit in hits:
             print(f"{hit.rank:4d}  {hit.score:7.4f}  {hit.id}")
 

@@ -33,7 +33,7 @@ def sheet_html(query: str, hits: Sequence[Hit], index: Index) -> str:
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width"><title>{title}</title><style>{_STYLE}</style>'
-        f"<h1>“{title}”: {len(hits)} of {len(index)} pictures</h1><ol>{figures}</ol></html>\n"
+        f"<h1>{title}: {len(hits)} of {len(index)} pictures</h1><ol>{figures}</ol></html>\n"
     )
 
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workflow_scripts.command_line import run_command, write_json
-from workflow_scripts.search.index import Index, embed_texts
-from workflow_scripts.search.query import clean_query, load_extractor_of
+from workflow_scripts.search.index import Index
+from workflow_scripts.search.query import clean_query, text_encoder_of
 from workflow_scripts.search.render import data_url
 
 
@@ -26,7 +26,6 @@ def draw_captions(benchmark: Path, count: int, seed: int) -> list[tuple[str, str
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--index", type=Path, required=True)
-    parser.add_argument("--feature-extractor", type=Path, help="where the index's extractor is, if it was moved")
     parser.add_argument("--queries", nargs="*", default=[], help="descriptions to look for")
     parser.add_argument("--benchmark", type=Path, help="retrieval benchmark to draw captions from")
     parser.add_argument("--captions", type=int, default=3, help="how many captions to draw (3)")
@@ -41,8 +40,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise ValueError("There is nothing to look for; give --queries or --benchmark.")
 
     index = Index(arguments.index)
-    texts = embed_texts(load_extractor_of(index, arguments.feature_extractor), [query for query, _ in queries])
-    results = index.search(texts, len(index) if arguments.benchmark else arguments.top)
+    texts = text_encoder_of(index).embed_texts([query for query, _ in queries])
+    results = index.search(texts, len(index) if arguments.benchmark else arguments.top, exact=True)
     sheet = []
     for (query, wanted), hits in zip(queries, results, strict=True):
         place = next((hit.rank for hit in hits if hit.id == wanted), None)
