@@ -46,9 +46,14 @@ test: env ## all tests but those that need SLURM or a browser
 test-fast: env ## the tests of a few seconds
 	python -m pytest -m "not slow and not slurm and not browser"
 
-test-browser: env ## the tests of the demo in Chromium, which has to be installed
-	@command -v chromium > /dev/null || command -v chromium-browser > /dev/null || command -v google-chrome > /dev/null || { \
-	  echo "error: there is no Chromium to run the tests in; install it (Debian: apt-get install chromium)"; exit 1; }
+test-browser: env ## the tests of the pages in Chromium, which root gets installed where it is missing
+	@command -v chromium > /dev/null || command -v chromium-browser > /dev/null || command -v google-chrome > /dev/null || \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	    echo "Installing chromium with apt-get."; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; \
+	  else \
+	    echo "error: there is no Chromium to run the tests in; install it (Debian: apt-get install chromium)"; exit 1; \
+	  fi
 	python -m pytest -m browser
 
 slurm-test: slurm ## the tests of ten minutes on a SLURM cluster on this host alone; root gets Debian's packages installed

@@ -17,7 +17,7 @@ QUESTIONS = ["what colour is the cat?", "what is in the picture?", ""]
 def answers(system, picture, question, **settings):
     conversation = system.conversation
     return list(
-        conversation.answer(conversation.look_at(picture), question, AnswerSettings(**settings), threading.Event())
+        conversation.answer(conversation.look_at(picture)[0], question, AnswerSettings(**settings), threading.Event())
     )
 
 
@@ -69,7 +69,7 @@ def test_an_answer_grows(system):
 def test_another_adaptor_answers_otherwise(system):
     conversation = system.conversation
     assert len(conversation.adaptors) == 2
-    seen = conversation.look_at(random_picture(2))
+    seen = conversation.look_at(random_picture(2))[0]
     first, second = (
         list(conversation.answer(seen, "what?", AnswerSettings(max_new_tokens=12), threading.Event(), name))[-1]
         for name in conversation.adaptors
@@ -95,7 +95,7 @@ def slow(system):
 def test_stop_ends_an_answer_at_the_next_token(system, slow, beams):
     conversation, stop = system.conversation, threading.Event()
     settings = AnswerSettings(max_new_tokens=128, num_beams=beams)
-    growing = conversation.answer(conversation.look_at(random_picture(3)), "what?", settings, stop)
+    growing = conversation.answer(conversation.look_at(random_picture(3))[0], "what?", settings, stop)
     next(growing)
     stop.set()
     asked = len(slow)
@@ -106,7 +106,7 @@ def test_stop_ends_an_answer_at_the_next_token(system, slow, beams):
 
 def test_whoever_leaves_frees_the_model_for_the_next(system, slow):
     conversation = system.conversation
-    seen = conversation.look_at(random_picture(4))
+    seen = conversation.look_at(random_picture(4))[0]
     growing = conversation.answer(seen, "what?", AnswerSettings(max_new_tokens=128), threading.Event())
     next(growing)
     growing.close()

@@ -4,7 +4,10 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from workflow_scripts.demo.page import Handlers, build_page, draw_box, message, note, sentence
+from workflow_scripts.demo.draw_box import draw_box
+from workflow_scripts.demo.handlers import WHOLE, WHY, Handlers
+from workflow_scripts.demo.messages import message, note, sentence
+from workflow_scripts.demo.page import build_page
 
 VISITOR = SimpleNamespace(session_hash="one", query_params={})
 EVIL = "<script>alert(1)</script> </s>"
@@ -20,9 +23,9 @@ def first_picture(handlers):
     return handlers.choose(rows, SimpleNamespace(index=0))[0]
 
 
-def ask(handlers, seen, question, talk=()):
+def ask(handlers, seen, question, talk=(), beside="nobody"):
     adaptor = handlers.system.conversation.adaptors[0]
-    return list(handlers.answer(question, seen, list(talk), adaptor, 1, 0.0, 6, VISITOR))
+    return list(handlers.answer(question, seen, list(talk), adaptor, beside, 1, 0.0, 6, VISITOR))
 
 
 def test_a_search_gives_the_best_pictures_of_the_index(handlers):
@@ -32,11 +35,87 @@ def test_a_search_gives_the_best_pictures_of_the_index(handlers):
     assert "15 of 18" in said
 
 
-def test_the_page_opens_with_the_query_of_its_address(handlers):
-    opened = handlers.greet(SimpleNamespace(query_params={"q": "a blue kite"}))
-    assert opened[0] == "a blue kite"
-    assert opened[2] == [hit.row for hit in handlers.system.search("a blue kite")]
-    assert handlers.greet(VISITOR)[2:] == ([], "")
+def opened(handlers, **parameters):
+    """What a page with these parameters in its address shows, by name."""
+    names = ["q", "question", "answers", "beside", "beams", "temperature", "longest"]
+    names += ["gallery", "rows", "found", "seen", "picture", "talk", "about", "id"]
+    values = handlers.greet(SimpleNamespace(query_params=parameters))
+    return dict(zip(names, values, strict=True))
+
+
+def test_a_link_opens_the_page_as_its_sender_saw_it(handlers):
+    other = handlers.system.conversation.adaptors[1]
+    page = opened(handlers, q="a blue kite", picture="03.png", question="what is it?", beside=other, beams="4")
+    assert (page["q"], page["question"], page["beside"], page["beams"]) == ("a blue kite", "what is it?", other, 4)
+    assert page["rows"] == [hit.row for hit in handlers.system.search("a blue kite")]
+    assert (page["seen"].id, page["id"]) == ("03.png", "03.png")
+    assert "03.png" in page["about"]
+
+
+def test_an_address_without_anything_opens_an_empty_page(handlers):
+    page = opened(handlers)
+    assert (page["q"], page["rows"], page["found"]) == ("", [], "")
+    assert page["answers"] == handlers.system.conversation.adaptors[0]
+
+
+@pytest.mark.parametrize("picture", ["/etc/passwd", "../../models/language_model-bbb/config.json", "<b>", "99.png"])
+def test_a_picture_that_the_index_does_not_have_cannot_be_linked(handlers, picture):
+    page = opened(handlers, q="a kite", picture=picture)
+    assert "no picture with this id" in page["about"]
+    assert len(page["rows"]) == 15
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("beams", "9"), ("beams", "x"), ("temperature", "-1"), ("longest", "10000"), ("answers", "x"), ("beside", "/etc")],
+)
+def test_a_value_that_the_page_does_not_offer_is_passed_over(handlers, name, value):
+    assert opened(handlers, **{name: value})[name] == opened(handlers)[name]
+
+
+def test_pictures_like_the_one_that_is_looked_at_begin_with_itself(handlers):
+    seen = handlers.choose([7], SimpleNamespace(index=0))[0]
+    _, rows, said = handlers.similar(seen)
+    assert rows[0] == 7
+    assert len(rows) == 15
+    assert "like 07.png" in said
+    assert "Choose a picture first" in handlers.similar(None)[2]
+
+
+def test_why_lights_the_picture_up_and_gives_it_back(handlers):
+    seen = first_picture(handlers)
+    lit, said, label = handlers.why(seen, "a red cat", WHY)
+    assert lit.size == seen.shown.size
+    assert list(lit.getdata()) != list(seen.shown.getdata())
+    shown = float(said.split("it scores ")[1].split(".</span>")[0])
+    assert shown == pytest.approx(handlers.system.search("a red cat")[0].score, abs=0.01)
+    assert label == WHOLE
+    assert handlers.why(seen, "a red cat", label)[::2] == (seen.shown, WHY)
+    assert "class=problem" in handlers.why(seen, "  ", WHY)[1]
+    assert "Choose a picture first" in handlers.why(None, "a red cat", WHY)[1]
+
+
+def test_two_experiments_answer_beside_each_other_each_as_it_does_alone(handlers):
+    seen, names = first_picture(handlers), handlers.system.conversation.adaptors
+    talk = ask(handlers, seen, "what is it?", beside=names[1])[-1][1]
+    assert [turn["role"] for turn in talk] == ["user", "assistant", "assistant"]
+    alone = []
+    for name in names:
+        parts = handlers.answer("what is it?", seen, [], name, "nobody", 1, 0.0, 6, VISITOR)
+        alone.append(list(parts)[-1][1][-1]["content"])
+    assert [turn["content"] for turn in talk[1:]] == [
+        f'<span class="by">{name}</span>{text}' for name, text in zip(names, alone, strict=True)
+    ]
+
+
+def test_stop_ends_the_comparison_as_a_whole(handlers):
+    seen, names = first_picture(handlers), handlers.system.conversation.adaptors
+    growing = handlers.answer("what?", seen, [], names[0], names[1], 1, 0.0, 128, VISITOR)
+    next(growing)
+    handlers.stop(VISITOR)
+    talk = list(growing)[-1][1]
+    assert len(talk) == 2
+    assert talk[-1]["content"].endswith("(stopped)")
 
 
 def test_turns_follow_each_other(handlers):
@@ -99,6 +178,6 @@ def test_the_box_of_an_answer_is_drawn_and_no_other_answer_changes_the_picture()
     assert marked.getpixel((45 * scale, 45 * scale)) == (255, 0, 0)
 
 
-def test_only_the_search_is_an_open_endpoint(system):
+def test_only_search_and_ask_are_open_endpoints(system):
     names = build_page(system).get_api_info()["named_endpoints"]
-    assert list(names) == ["/search"]
+    assert sorted(names) == ["/ask", "/search"]

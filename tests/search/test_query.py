@@ -56,11 +56,20 @@ def test_queries_are_tidied_and_empty_ones_are_errors():
         (["--top", "0"], "finds nothing"),
         (["--sheet", "x.gif"], "must end in"),
         (["--index", "nowhere"], "search.build"),
+        (["--image", "x.jpg", "--index", "nowhere"], "search.build"),
     ],
 )
 def test_wrong_options_are_errors_that_say_what_to_do(options, message):
     with pytest.raises(ValueError, match=message):
         main(["a cat", *options])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [([], "nothing to look for"), (["--rerank", "--image", "x.jpg"], "--rerank compares")]
+)
+def test_a_search_for_nothing_is_an_error(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        main(arguments)
 
 
 def test_without_any_index_the_command_says_how_to_get_one(tmp_path):

@@ -82,3 +82,51 @@ def test_standard_output_holds_the_json_and_nothing_else(index_folder):
 @pytest.mark.parametrize("query", ["犬", "🪁🪁", "cat " * 2500, "[MASK] <b>"])
 def test_any_text_is_a_query(index_folder, query):
     assert len(json.loads(run("query", query, "--index", index_folder, "--json", "--top", 3))["hits"]) == 3
+
+
+def test_a_photograph_finds_itself_first(index_folder, photographs):
+    found = json.loads(run("query", "--image", photographs / "chelsea.jpg", "--index", index_folder, "--json"))
+    assert found["hits"][0]["id"] == "chelsea.jpg"
+    assert found["hits"][0]["score"] == pytest.approx(1, abs=2e-3)
+    assert (found["query"], Path(found["image"]).name) == (None, "chelsea.jpg")
+
+
+def test_a_text_beside_a_photograph_scores_by_the_mean_of_both(index_folder, photographs, tmp_path):
+    def scores(*options):
+        hits = json.loads(run("query", *options, "--index", index_folder, "--json"))["hits"]
+        return {hit["id"]: hit["score"] for hit in hits}
+
+    image = ("--image", photographs / "coffee.jpg")
+    text, picture = scores("a cat"), scores(*image)
+    together = scores("a cat", *image, "--sheet", tmp_path / "sheet.png")
+    assert together == pytest.approx({name: (text[name] + picture[name]) / 2 for name in text}, abs=1e-5)
+
+
+def test_a_picture_that_cannot_be_used_is_an_error_that_names_it(index_folder, photographs):
+    with pytest.raises(ValueError, match=r"broken\.jpg cannot be used: damaged"):
+        run("query", "--image", photographs / "broken.jpg", "--index", index_folder)
+
+
+def test_reranking_orders_by_the_sum_of_matching_and_contrastive_score(index_folder, extractor_folder, photographs):
+    from workflow_scripts.models.feature_extractor import load_feature_extractor
+    from workflow_scripts.search.pictures import open_picture
+
+    before = json.loads(run("query", "a cat", "--index", index_folder, "--json"))["hits"]
+    after = json.loads(run("query", "a cat", "--index", index_folder, "--json", "--rerank"))["hits"]
+    extractor = load_feature_extractor(extractor_folder)
+    expected = {}
+    for hit in before:
+        pixels = extractor.transform(open_picture(photographs / hit["id"], 10**9))[None]
+        expected[hit["id"]] = hit["score"] + float(extractor.itm_logits(pixels, ["a cat"])[0])
+    assert [hit["id"] for hit in after] == sorted(expected, key=lambda name: -expected[name])
+    assert {hit["id"]: hit["score"] for hit in after} == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_text_side_in_the_index_scores_as_the_extractor_does(index_folder, extractor_folder):
+    from workflow_scripts.models.feature_extractor import load_feature_extractor
+    from workflow_scripts.search.index import Index, embed_texts
+    from workflow_scripts.search.query import text_encoder_of
+
+    index, texts = Index(index_folder), ["a cup of coffee", "the astronaut", "犬"]
+    with_lavis = index.scores(embed_texts(load_feature_extractor(extractor_folder), texts))
+    assert np.abs(index.scores(embed_texts(text_encoder_of(index), texts)) - with_lavis).max() < 1e-5

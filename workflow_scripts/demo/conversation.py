@@ -1,6 +1,6 @@
 """Answers about a picture as they grow: the evaluation's inference, which a visitor can follow and stop.
 
-In shapes: Q queries, D feature width.
+In shapes: Q queries, D feature width, P projection width.
 """
 
 import queue
@@ -51,11 +51,12 @@ class Conversation:
         """The names of the adaptors that can answer; the first one is the usual one."""
         return list(self._models)
 
-    def look_at(self, picture: Image.Image) -> np.ndarray:
-        """Query output [1, Q, D] of a picture, rounded as in the feature stores, which the evaluation reads."""
+    def look_at(self, picture: Image.Image) -> tuple[np.ndarray, np.ndarray]:
+        """Query output [1, Q, D] of a picture, rounded as in the feature stores, which the evaluation reads, and its
+        projection [Q, P]."""
         pixels = self._extractor.transform(picture).unsqueeze(0)
-        query_output, _ = self._extractor.extract_images(pixels)
-        return query_output.cpu().numpy().astype(np.float16).astype(np.float32)
+        query_output, projection = self._extractor.extract_images(pixels)
+        return query_output.cpu().numpy().astype(np.float16).astype(np.float32), projection[0].cpu().numpy()
 
     def answer(
         self,

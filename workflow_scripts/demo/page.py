@@ -1,186 +1,40 @@
-"""The page of the demo: what stands where, and what each button does."""
+"""The page of the demo: what stands where, and which event calls what."""
 
 import html
-import logging
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image, ImageDraw
 
-from workflow_scripts.config.demo import AnswerSettings, DemoSettings
-from workflow_scripts.data.boxes import parse_box
-from workflow_scripts.demo.conversation import Stopped
+from workflow_scripts.config.demo import DemoSettings
+from workflow_scripts.demo.address import NOBODY, keep_in_address
+from workflow_scripts.demo.api import add_endpoints
 from workflow_scripts.demo.find_experiment import example_queries, example_questions
-from workflow_scripts.demo.system import Seen, System
-from workflow_scripts.demo.uploads import read_text, read_upload
-
-Messages = list[dict[str, Any]]
+from workflow_scripts.demo.handlers import WHY, Handlers
+from workflow_scripts.demo.system import System
 
 _STYLE = Path(__file__).with_name("style.css")
 _SERIF = ("Charter", "Bitstream Charter", "Iowan Old Style", "Georgia", "Noto Serif", "DejaVu Serif", "serif")
-_FAILED = "Something went wrong here; the terminal that runs the demo says what. Please try again."
-_KEEP_SEARCH_IN_ADDRESS = """(query) => {
-  const address = new URL(location.href);
-  const short = query && query.trim() && query.length <= 500;
-  short ? address.searchParams.set("q", query) : address.searchParams.delete("q");
-  history.replaceState(null, "", address);
-}"""
 # On a phone the picture stands below the results.
 _SHOW_PICTURE = "() => document.querySelector('#picture').scrollIntoView({behavior: 'smooth', block: 'nearest'})"
+_SHOW_RESULTS = "() => document.querySelector('#found').scrollIntoView({behavior: 'smooth', block: 'nearest'})"
 _FILE_AGE_SECONDS = 3600
-_DRAWN_SIZE = 500
-
-
-def note(text: str, problem: bool = False) -> str:
-    """One line for the reader; nothing in it is taken as HTML."""
-    return f'<span role="status"{" class=problem" if problem else ""}>{html.escape(text)}</span>'
-
-
-def message(role: str, text: str) -> dict[str, Any]:
-    """One turn of the conversation; the chat takes its content for HTML, so that it is escaped."""
-    return {"role": role, "content": html.escape(text, quote=False)}
-
-
-def sentence(error: Exception) -> str:
-    """What a visitor is told about an error: the sentence of one that we raised, a general one otherwise."""
-    if isinstance(error, ValueError):
-        return str(error)
-    logging.getLogger(__name__).error("a request failed", exc_info=error)
-    return _FAILED
-
-
-def draw_box(picture: Image.Image, answer: str) -> Image.Image:
-    """The picture with the box that an answer names, if it names one."""
-    larger = max(1, round(_DRAWN_SIZE / max(picture.size)))  # a line on a thumbnail would hide what it surrounds
-    width, height = (larger * side for side in picture.size)
-    box = parse_box(answer, width, height)
-    if box is None:
-        return picture
-    marked = picture.resize((width, height), Image.Resampling.BICUBIC)
-    corners = (box[0], box[1], box[0] + box[2], box[1] + box[3])
-    line = max(width, height) // 150 + 1
-    drawing = ImageDraw.Draw(marked)
-    drawing.rectangle(corners, outline="white", width=line + 2)
-    drawing.rectangle(corners, outline="#0f4c81", width=line)
-    return marked
-
-
-class Handlers:
-    """What happens on each event; shared by all visitors, whose own things stand in the page's state."""
-
-    def __init__(self, system: System) -> None:
-        self.system = system
-        self.settings = system.settings
-        self._answering: dict[str, threading.Event] = {}
-
-    def search(self, query: str) -> tuple[Any, list[int], str]:
-        """Pictures with scores for the gallery, their rows, and a note."""
-        try:
-            query = read_text(query, "query", self.settings)
-            start = time.perf_counter()
-            hits = self.system.search(query)
-            seconds = time.perf_counter() - start
-            pictures = [(self.system.thumbnail(hit.row), f"{hit.score:.3f}") for hit in hits]
-        except Exception as error:
-            return gr.skip(), gr.skip(), note(sentence(error), problem=True)
-        found = f"The best {len(hits)} of {len(self.system.index):,} pictures for “{query}”, in {seconds * 1000:.0f} ms"
-        return gr.Gallery(pictures, selected_index=None), [hit.row for hit in hits], note(found)
-
-    def greet(self, request: gr.Request) -> tuple[Any, ...]:
-        """The query in the address of the page, or the first example, and what `search` finds for it."""
-        query = request.query_params.get("q") or next(iter(example_queries(self.system.experiment.scale)), "")
-        return (query, *(self.search(query) if query else (gr.skip(), [], "")))
-
-    def choose(self, rows: list[int], event: gr.SelectData) -> tuple[Any, ...]:
-        """Look at a picture of the result; rows come from the visitor's state, never from the request."""
-        try:
-            seen = self.system.see_row(rows[event.index])
-        except Exception as error:
-            return self._not_seen(error)
-        return self._seen(seen)
-
-    def upload(self, path: str | None) -> tuple[Any, ...]:
-        """Look at a picture of the visitor."""
-        if path is None:
-            return (gr.skip(),) * 4
-        try:
-            seen = self.system.see(read_upload(Path(path), self.settings), "your picture")
-        except Exception as error:
-            return self._not_seen(error)
-        return self._seen(seen)
-
-    def _seen(self, seen: Seen) -> tuple[Any, ...]:
-        return seen, seen.shown, [], note(f"You are looking at {seen.name}.")
-
-    def _not_seen(self, error: Exception) -> tuple[Any, ...]:
-        return gr.skip(), gr.skip(), gr.skip(), note(sentence(error), problem=True)
-
-    def answer(
-        self,
-        question: str,
-        seen: Seen | None,
-        talk: Messages,
-        adaptor: str,
-        beams: int,
-        temperature: float,
-        longest: int,
-        request: gr.Request,
-    ) -> Iterator[tuple[Any, ...]]:
-        """Question box, conversation, picture, note and the two buttons, again and again while the answer grows."""
-        idle, busy = (
-            (gr.Button(visible=True), gr.Button(visible=False)),
-            (gr.Button(visible=False), gr.Button(visible=True)),
-        )
-        try:
-            question = read_text(question, "question", self.settings)
-            if seen is None:
-                raise ValueError("Choose a picture first: click one, or upload your own.")
-            settings = AnswerSettings(max_new_tokens=longest, num_beams=beams, temperature=temperature)
-        except ValueError as error:
-            yield gr.skip(), gr.skip(), gr.skip(), note(sentence(error), problem=True), *idle
-            return
-        talk = [*talk, message("user", question), message("assistant", "…")]
-        yield "", talk, seen.shown, note("Thinking."), *busy
-        stop = threading.Event()
-        self._answering[request.session_hash or ""] = stop
-        text = ""
-        try:
-            for text in self.system.conversation.answer(seen.query_output, question, settings, stop, adaptor):
-                talk[-1] = message("assistant", text or "…")
-                yield gr.skip(), talk, gr.skip(), gr.skip(), gr.skip(), gr.skip()
-            talk[-1] = message("assistant", text or "(The model said nothing.)")
-            yield gr.skip(), talk, draw_box(seen.shown, text), note(f"You are looking at {seen.name}."), *idle
-        except Stopped:
-            talk[-1] = message("assistant", f"{text} (stopped)".strip())
-            yield gr.skip(), talk, gr.skip(), note("Stopped."), *idle
-        except Exception as error:
-            talk[-1] = message("assistant", "(no answer)")
-            yield gr.skip(), talk, gr.skip(), note(sentence(error), problem=True), *idle
-        finally:
-            stop.set()
-            if self._answering.get(request.session_hash or "") is stop:
-                del self._answering[request.session_hash or ""]
-
-    def stop(self, request: gr.Request) -> None:
-        """Stop the answer that the visitor waits for; also when the visitor leaves."""
-        event = self._answering.get(request.session_hash or "")
-        if event is not None:
-            event.set()
 
 
 def build_page(system: System) -> gr.Blocks:
     """All components and their events."""
     handlers = Handlers(system)
     scale = system.experiment.scale
+    adaptors = system.conversation.adaptors
+    private = {"api_visibility": "private"}
     with gr.Blocks(
         title="Image search", analytics_enabled=False, delete_cache=(_FILE_AGE_SECONDS, _FILE_AGE_SECONDS)
     ) as page:
         rows = gr.State([])
         seen = gr.State(None)
+        # What stands in the address and nowhere else on the page.
+        picture_id = gr.Textbox(visible=False)
+        asked = gr.Textbox(visible=False)
         gr.HTML(_head(system), elem_id="head")
         with gr.Row(equal_height=False, elem_id="both"):
             with gr.Column(scale=7, min_width=320):
@@ -198,7 +52,10 @@ def build_page(system: System) -> gr.Blocks:
                     label="The picture", show_label=False, interactive=False, height=270, buttons=[], elem_id="picture",
                     placeholder="Click a picture to talk about it.",
                 )  # fmt: skip
-                upload = gr.UploadButton("Use a picture of your own", file_types=["image"], size="sm", elem_id="upload")
+                with gr.Row(elem_classes="tools"):
+                    why = gr.Button(WHY, size="sm", elem_id="why")
+                    similar = gr.Button("More like this", size="sm", elem_id="similar")
+                    upload = gr.UploadButton("Use your own", file_types=["image"], size="sm", elem_id="upload")
                 talk = gr.Chatbot(
                     label="Conversation", show_label=False, height=230, render_markdown=False, buttons=[],
                     placeholder="Each question is answered from the picture alone.", elem_id="talk",
@@ -209,42 +66,52 @@ def build_page(system: System) -> gr.Blocks:
                     stop = gr.Button("Stop", variant="stop", visible=False, elem_id="stop")
                 about = gr.HTML(elem_classes="note", elem_id="about")
                 question_chips = _chips(example_questions(scale))
-                with gr.Accordion("How answers are made", open=False):
-                    adaptors = system.conversation.adaptors
+                with gr.Accordion("How answers are made", open=False, elem_id="how"):
                     boxes = any("refcoco" in name for name in adaptors)
                     adaptor = gr.Dropdown(
                         adaptors, value=adaptors[0], label="Answers by", elem_id="adaptor",
                         info="The RefCOCO training draws its answers: “give the box of the kite.”" if boxes else None,
                     )  # fmt: skip
+                    beside = gr.Dropdown(
+                        [NOBODY, *adaptors], value=NOBODY, label="Compared with", elem_id="beside",
+                        info="Both then answer every question.",
+                    )  # fmt: skip
                     beams = gr.Slider(1, 8, value=1, step=1, label="Beams", elem_id="beams")
                     temperature = gr.Slider(0, 2, value=0, step=0.1, label="Temperature (0 does not sample)")
                     longest = gr.Slider(1, 128, value=32, step=1, label="Longest answer, in tokens")
 
-        searching = {"fn": handlers.search, "inputs": query, "outputs": [gallery, rows, found], "concurrency_limit": 2}
-        shows = [seen, picture, talk, about]
-        model = {"concurrency_limit": 1, "concurrency_id": "model", "show_progress": "hidden"}
-        gr.on([search.click, query.submit], **searching, api_name="search").then(
-            None, query, None, js=_KEEP_SEARCH_IN_ADDRESS
-        )
+        answering = [adaptor, beside, beams, temperature, longest]
+        linked = [query, picture_id, asked, *answering]
+        keep = {"fn": None, "inputs": linked, "outputs": None, "js": keep_in_address(adaptors, system.settings)}
+        shows = [seen, picture, talk, about, picture_id]
+        result = [gallery, rows, found]
+        model = {"concurrency_limit": 1, "concurrency_id": "model"}
+        alone = model | {"show_progress": "hidden"} | private
+        searching = {"fn": handlers.search, "inputs": query, "outputs": result, "concurrency_limit": 2} | private
+
+        gr.on([search.click, query.submit], **searching).then(**keep)
         # Not through the queue: the page is empty until the answer is there.
-        page.load(handlers.greet, None, [query, gallery, rows, found], queue=False, api_visibility="private")
+        opened = [query, question, *answering, *result, *shows]
+        page.load(handlers.greet, None, opened, queue=False, **private)
         for chip in query_chips:
-            chip.click(_value_of(chip), None, query, api_visibility="private").then(
-                **searching, api_visibility="private"
-            ).then(None, query, None, js=_KEEP_SEARCH_IN_ADDRESS)
-        gallery.select(handlers.choose, rows, shows, **model, api_visibility="private").then(None, js=_SHOW_PICTURE)
-        upload.upload(handlers.upload, upload, shows, **model, api_visibility="private")
+            chip.click(_value_of(chip), None, query, **private).then(**searching).then(**keep)
+        whole = {"fn": lambda: WHY, "outputs": why, "queue": False} | private
+        gallery.select(handlers.choose, rows, shows, **alone).then(None, js=_SHOW_PICTURE).then(**whole).then(**keep)
+        upload.upload(handlers.upload, upload, shows, **alone).then(**whole).then(**keep)
+        why.click(handlers.why, [seen, query, why], [picture, about, why], **alone)
+        similar.click(handlers.similar, seen, result, concurrency_limit=2, **private).then(None, js=_SHOW_RESULTS)
         asking = {
             "fn": handlers.answer,
-            "inputs": [question, seen, talk, adaptor, beams, temperature, longest],
-            "outputs": [question, talk, picture, about, ask, stop],
-            "api_visibility": "private",
-        } | model
-        gr.on([ask.click, question.submit], **asking)
+            "inputs": [question, seen, talk, *answering],
+            "outputs": [question, talk, picture, about, ask, stop, asked],
+        } | alone
+        gr.on([ask.click, question.submit], **asking).then(**whole).then(**keep)
         for chip in question_chips:
-            chip.click(_value_of(chip), None, question, api_visibility="private").then(**asking)
-        stop.click(handlers.stop, queue=False, api_visibility="private")
+            chip.click(_value_of(chip), None, question, **private).then(**asking).then(**whole).then(**keep)
+        gr.on([one.change for one in answering], **keep)
+        stop.click(handlers.stop, queue=False, **private)
         page.unload(handlers.stop)
+        add_endpoints(system, model)
     return page
 
 

@@ -1,6 +1,7 @@
 """The demo's search and conversation behind one object, without any page."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 
 import numpy as np
@@ -9,20 +10,24 @@ from PIL import Image
 from workflow_scripts.config.demo import DemoSettings
 from workflow_scripts.demo.conversation import Conversation
 from workflow_scripts.demo.find_experiment import Experiment
+from workflow_scripts.features.attention_map import attention_map
 from workflow_scripts.models.feature_extractor import FeatureExtractor
 from workflow_scripts.search.index import Hit
 from workflow_scripts.search.originals import Originals
-from workflow_scripts.search.queries import of_text
+from workflow_scripts.search.queries import of_picture, of_text
 from workflow_scripts.search.query import load_extractor_of, text_encoder_of
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A picture that is talked about: its name, how it is shown, and its query output [1, Q, D]."""
+    """A picture that is talked about: its name, how it is shown, query output [1, Q, D] and projection [Q, P], and its
+    id where it is one of the index."""
 
     name: str
     shown: Image.Image
     query_output: np.ndarray
+    projection: np.ndarray
+    id: str = ""
 
 
 class System:
@@ -47,14 +52,33 @@ class System:
         """The thumbnail of one row of the index."""
         return Image.open(BytesIO(self.index.thumbnail(row))).convert("RGB")
 
+    def similar(self, seen: Seen) -> list[Hit]:
+        """The pictures that are most like one, most like first."""
+        return self.index.search_for(of_picture(seen.projection), self.settings.top)
+
+    def why(self, seen: Seen, query: str) -> tuple[Image.Image, float]:
+        """A picture with its light where the Q-Former looks for a query, and its score."""
+        found = attention_map(self._extractor, seen.shown, query)
+        return found.over(seen.shown), found.score
+
+    def row_of(self, picture: str) -> int:
+        """The row of a picture of the index; ValueError for an id that it does not have."""
+        if picture not in self._rows:
+            raise ValueError("There is no picture with this id; search, and take the id of one that is found.")
+        return self._rows[picture]
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {item["id"]: row for row, item in enumerate(self.index.items)}
+
     def see_row(self, row: int) -> Seen:
         """Look at one picture of the index."""
         item = self.index.items[row]
-        return self.see(self._originals.open(row), item["id"])
+        return self.see(self._originals.open(row), item["id"], item["id"])
 
-    def see(self, picture: Image.Image, name: str) -> Seen:
+    def see(self, picture: Image.Image, name: str, picture_id: str = "") -> Seen:
         """Look at any picture."""
-        query_output = self.conversation.look_at(picture)
+        query_output, projection = self.conversation.look_at(picture)
         shown = picture.copy()
         shown.thumbnail((self.settings.shown_size, self.settings.shown_size))
-        return Seen(name, shown, query_output)
+        return Seen(name, shown, query_output, projection, picture_id)

@@ -1,0 +1,142 @@
+"""Many visitors at once, over HTTP, on the real page."""
+
+import asyncio
+import contextlib
+import time
+from pathlib import Path
+
+import aiohttp
+import pytest
+from tiny_results import random_picture
+from visitors import Page, QueueFull, call
+
+pytestmark = pytest.mark.slow
+
+USUAL = ("", 1, 0, 6)  # answered by the usual adaptor, one beam, no sampling, six tokens
+
+
+@contextlib.contextmanager
+def served(system, **settings):
+    from workflow_scripts.demo.page import build_page, launch_page
+
+    page = build_page(system)
+    limits = system.settings.model_copy(update=settings)
+    launch_page(page, limits, host="127.0.0.1", port=None, prevent_thread_lock=True, quiet=True)
+    try:
+        yield page
+    finally:
+        page.close()
+
+
+def visit(visits):
+    """Run coroutines that take a client session side by side; exceptions come back as results."""
+
+    async def together():
+        limits = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=limits, timeout=aiohttp.ClientTimeout(300)) as session:
+            return await asyncio.gather(*(one(session) for one in visits), return_exceptions=True)
+
+    return asyncio.run(together())
+
+
+def resident_megabytes():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1000
+
+
+@pytest.fixture
+def slow(system):
+    """Makes every token take a twentieth of a second, and counts them."""
+    calls: list[float] = []
+
+    def wait(*_: object) -> None:
+        calls.append(time.monotonic())
+        time.sleep(0.05)
+
+    hook = system.conversation._language_model.register_forward_pre_hook(wait)
+    yield calls
+    hook.remove()
+
+
+def test_fifty_at_once_are_all_answered_as_one_alone_is_in_bounded_memory(system):
+    pictures = [f"{number % 18:02d}.png" for number in range(50)]
+    with served(system) as page:
+
+        def asking(picture):
+            return lambda session: call(session, page.local_url, "ask", None, picture, "what is it?", *USUAL)
+
+        alone = {picture: visit([asking(picture)])[0] for picture in sorted(set(pictures))}
+        before = resident_megabytes()
+        answers = visit([asking(picture) for picture in pictures])
+        assert answers == [alone[picture] for picture in pictures]
+        assert len(set(answers)) > 1
+        assert resident_megabytes() - before < 200
+
+
+def test_more_than_may_wait_are_told_so_and_the_others_are_answered(system, slow):
+    with served(system, max_waiting=5) as page:
+        asking = [lambda session: call(session, page.local_url, "ask", None, "00.png", "what?", *USUAL)] * 20
+        results = visit(asking)
+        answered = [one for one in results if isinstance(one, str)]
+        assert len(answered) >= 5
+        assert len(answered) + sum(isinstance(one, QueueFull) for one in results) == 20
+        assert visit(asking[:1]) == answered[:1]
+
+
+def test_a_visitor_who_leaves_in_the_middle_of_an_answer_frees_the_model(system, slow, tmp_path):
+    random_picture(1).save(tmp_path / "mine.png")
+    with served(system) as page:
+
+        async def leave(session):
+            visitor = Page(session, page.local_url, page)
+            await visitor.send("upload", await visitor.upload(tmp_path / "mine.png"))
+            await visitor.wait()
+            adaptor = system.conversation.adaptors[0]
+            await visitor.send("answer", "what is it?", None, [], adaptor, "nobody", 1, 0, 128)
+            seen = 0
+            async for news in visitor.news():
+                seen += news["msg"] == "process_generating"
+                if seen > 3:
+                    return
+
+        assert visit([leave]) == [None]
+        at = len(slow)
+        assert at < 60
+        answer = visit([lambda session: call(session, page.local_url, "ask", None, "00.png", "what?", *USUAL)])[0]
+        assert isinstance(answer, str)
+        assert len(slow) < at + 60  # the whole answer that nobody takes any more would have been 128
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../../etc/passwd", "README.md"])
+def test_a_path_of_the_server_is_no_picture_for_the_api(system, path):
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+    with served(system) as page:
+        (result,) = visit([lambda session: call(session, page.local_url, "ask", file, "", "what?", *USUAL)])
+    assert isinstance(result, (RuntimeError, aiohttp.ClientResponseError))
+    assert "root:" not in str(result)
+
+
+def test_errors_reach_programs_as_sentences(system):
+    with served(system) as page:
+
+        def result(*values):
+            return str(visit([lambda session: call(session, page.local_url, *values)])[0])
+
+        assert "no picture with this id" in result("ask", None, "/etc/passwd", "what?", *USUAL)
+        assert "Type a question" in result("ask", None, "00.png", "  ", *USUAL)
+        assert "Nobody called 'x' answers here" in result("ask", None, "00.png", "what?", "x", 1, 0, 6)
+        assert "looking for" in result("search", "")
+        assert "10,000 characters" in result("search", "x" * 10_000)
+
+
+def test_the_client_example_searches_and_asks(system, capsys):
+    import importlib.util
+
+    path = Path(__file__).parents[2] / "examples" / "ask_the_demo.py"
+    specification = importlib.util.spec_from_file_location("ask_the_demo", path)
+    example = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(example)
+    with served(system) as page:
+        example.main(["a red cat", "what is it?", "--address", page.local_url])
+    best = system.search("a red cat")[0]
+    assert capsys.readouterr().out.startswith(f"{best.id} ({best.score:.3f}): ")
