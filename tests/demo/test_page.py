@@ -37,7 +37,7 @@ def test_a_search_gives_the_best_pictures_of_the_index(handlers):
 
 def opened(handlers, **parameters):
     """What a page with these parameters in its address shows, by name."""
-    names = ["q", "question", "answers", "beside", "beams", "temperature", "longest"]
+    names = ["q", "asked", "question", "answers", "beside", "beams", "temperature", "longest"]
     names += ["gallery", "rows", "found", "seen", "picture", "talk", "about", "id"]
     values = handlers.greet(SimpleNamespace(query_params=parameters))
     return dict(zip(names, values, strict=True))

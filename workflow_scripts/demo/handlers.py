@@ -70,7 +70,7 @@ class Handlers:
             except Exception as error:
                 shown = self._not_seen(error)
         values = (linked.question, linked.answers, linked.beside, linked.beams, linked.temperature, linked.longest)
-        return query, *values, *found, *shown
+        return query, linked.question, *values, *found, *shown
 
     def choose(self, rows: list[int], event: gr.SelectData) -> tuple[Any, ...]:
         """Look at a picture of the result; rows come from the visitor's state, never from the request."""

@@ -33,8 +33,8 @@ def build_page(system: System) -> gr.Blocks:
         rows = gr.State([])
         seen = gr.State(None)
         # What stands in the address and nowhere else on the page.
-        picture_id = gr.Textbox(visible=False)
-        asked = gr.Textbox(visible=False)
+        picture_id = gr.Textbox(visible="hidden")
+        asked = gr.Textbox(visible="hidden")
         gr.HTML(_head(system), elem_id="head")
         with gr.Row(equal_height=False, elem_id="both"):
             with gr.Column(scale=7, min_width=320):
@@ -91,7 +91,7 @@ def build_page(system: System) -> gr.Blocks:
 
         gr.on([search.click, query.submit], **searching).then(**keep)
         # Not through the queue: the page is empty until the answer is there.
-        opened = [query, question, *answering, *result, *shows]
+        opened = [query, asked, question, *answering, *result, *shows]
         page.load(handlers.greet, None, opened, queue=False, **private)
         for chip in query_chips:
             chip.click(_value_of(chip), None, query, **private).then(**searching).then(**keep)

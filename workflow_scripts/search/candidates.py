@@ -6,6 +6,7 @@ vectors they also lie in inverted lists, of which a search visits some. In shape
 K query vectors, R rows.
 """
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,9 @@ import numpy as np
 
 if TYPE_CHECKING:
     import faiss
+
+# It tells of each of its builds that it tries.
+logging.getLogger("faiss.loader").setLevel(logging.ERROR)
 
 FILE = "candidates.faiss"
 _DIMENSIONS_A_CODE = 4

@@ -102,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         from workflow_scripts.search.rerank import rerank
 
         hits = rerank(extractor, Originals(index, _MAX_PIXELS), text, hits)
-    name = " + ".join([f"“{text}”"] * bool(text) + [arguments.image.name] * bool(arguments.image))
+    name = " + ".join(([f"“{text}”"] if text else []) + ([arguments.image.name] if arguments.image else []))
     if arguments.sheet:
         png = arguments.sheet.suffix.lower() == ".png"
         write_atomically(arguments.sheet, (sheet_png if png else sheet_html)(name, hits, index))
