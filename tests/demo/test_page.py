@@ -160,7 +160,7 @@ def test_stop_reaches_the_answer_of_this_visitor_alone(handlers):
 
 def test_an_unusable_upload_keeps_the_picture_and_says_why(handlers, tmp_path):
     (tmp_path / "text.jpg").write_text("hello")
-    assert "not a picture" in handlers.upload(str(tmp_path / "text.jpg"))[-1]
+    assert "not a picture" in handlers.upload(str(tmp_path / "text.jpg"))[3]
 
 
 def test_text_of_visitors_is_escaped():

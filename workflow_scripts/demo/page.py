@@ -89,6 +89,7 @@ def build_page(system: System) -> gr.Blocks:
         alone = model | {"show_progress": "hidden"} | private
         searching = {"fn": handlers.search, "inputs": query, "outputs": result, "concurrency_limit": 2} | private
 
+        add_endpoints(system, model)  # first, so that the names are theirs and not those of the page's own events
         gr.on([search.click, query.submit], **searching).then(**keep)
         # Not through the queue: the page is empty until the answer is there.
         opened = [query, asked, question, *answering, *result, *shows]
@@ -111,7 +112,6 @@ def build_page(system: System) -> gr.Blocks:
         gr.on([one.change for one in answering], **keep)
         stop.click(handlers.stop, queue=False, **private)
         page.unload(handlers.stop)
-        add_endpoints(system, model)
     return page
 
 
