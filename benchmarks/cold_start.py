@@ -1,6 +1,6 @@
 """How long the query command takes from nothing: a new process for each query, with and without LAVIS.
 
-    python benchmarks/cold_start.py --index results/mini/search/NAME --runs 9 --output cold_start.json
+    python -m benchmarks.cold_start --index results/mini/search/NAME --output benchmarks/measured/cold_start.json
 
 The command is timed as a user calls it. "lavis" is a process that loads the whole extractor and embeds the same text,
 which the command did before its index carried the text side. The two take turns; CPU seconds are those of the process,
@@ -15,11 +15,9 @@ import sys
 import time
 from pathlib import Path
 
+from workflow_scripts.command_line import read_json, write_json
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from workflow_scripts.command_line import read_json, write_json  # noqa: E402
-
 QUERY = "a red kite left of a tree"
 _WITH_LAVIS = """
 import sys
@@ -56,7 +54,8 @@ def main() -> None:
     for _ in range(arguments.runs):
         for name, command in commands.items():
             times[name].append(timed(command))
-    result = {"pictures": read_json(arguments.index / "index.json")["count"], "runs": arguments.runs}
+    pictures = read_json(arguments.index / "index.json")["count"]
+    result = {"benchmark": "cold_start", "pictures": pictures, "runs": arguments.runs}
     for name, pairs in times.items():
         seconds, cpu = zip(*pairs, strict=True)
         result[name] = {"p50_seconds": statistics.median(seconds), "p50_cpu_seconds": statistics.median(cpu)}

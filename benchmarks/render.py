@@ -1,16 +1,18 @@
 """Write benchmarks/README.md from the JSON files in benchmarks/measured: `python -m benchmarks.render`."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks import search_sections
 from workflow_scripts.command_line import read_json, write_atomically
 
 FOLDER = Path(__file__).resolve().parent
 HEAD = """# Benchmarks
 
 Written by `python -m benchmarks.render` from the files in `measured/`, which the scripts here write; nothing is typed.
-They are run by hand, on a finished pretraining, from the project's folder and inside its environment.
+They are run by hand, most of them on finished results, from the project's folder and inside its environment.
 """
 PARTS = {
     "plain": "opens pictures and runs the frozen encoder in every step, random batches padded to the longest, logits "
@@ -115,7 +117,13 @@ def resume(result: dict[str, Any]) -> str:
     )
 
 
-SECTIONS = {"training_throughput": throughput, "overhead": overhead, "resume_anywhere": resume}
+SECTIONS = {
+    "training_throughput": throughput,
+    "overhead": overhead,
+    "resume_anywhere": resume,
+    "search_speed": partial(search_sections.search_speed, table=table),
+    "cold_start": partial(search_sections.cold_start, table=table),
+}
 
 
 def render(folder: Path = FOLDER / "measured") -> str:

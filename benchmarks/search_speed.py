@@ -1,6 +1,6 @@
 """How fast a search is, how much of the exact result it finds, and what its index costs, beside three other ways.
 
-    python benchmarks/search_speed.py --work FOLDER --sizes 10000 14100 1000000 --output search_speed.json
+    python -m benchmarks.search_speed --work FOLDER --output benchmarks/measured/search_speed.json
 
 Features are synthetic (`synthetic_features`), queries are asked one by one (batch 1), and the ways that are compared
 take turns, so that whatever else a machine does falls on all of them. Each size is built and searched in processes of
@@ -18,16 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
-
-from other_ways import clip_retrieval, flat_index, the_reports_method  # noqa: E402
-from synthetic_features import QUERIES, WIDTH, SyntheticFeatures, describe  # noqa: E402
-
-from workflow_scripts.command_line import read_json, write_json  # noqa: E402
-from workflow_scripts.search.candidates import FILE, build_candidates  # noqa: E402
-from workflow_scripts.search.index import Index  # noqa: E402
-from workflow_scripts.search.queries import best_of_queries  # noqa: E402
+from benchmarks.other_ways import clip_retrieval, flat_index, the_reports_method
+from benchmarks.synthetic_features import QUERIES, WIDTH, SyntheticFeatures, describe
+from workflow_scripts.command_line import read_json, write_json
+from workflow_scripts.search.candidates import FILE, build_candidates
+from workflow_scripts.search.index import Index
+from workflow_scripts.search.queries import best_of_queries
 
 TOP = 15
 IN_MEMORY_UP_TO = 30_000  # pictures whose float32 embeddings (32 KB each) the other exact ways may hold
@@ -128,7 +124,8 @@ def search(folder: Path) -> dict[str, object]:
 
 def in_own_process(step: str, folder: Path) -> dict[str, object]:
     """Run one step of one size in a new process, which prints its result as JSON."""
-    command = [sys.executable, __file__, "--work", str(folder.parent), "--sizes", folder.name, "--only", step]
+    command = [sys.executable, "-m", "benchmarks.search_speed", "--only", step]
+    command += ["--work", str(folder.parent), "--sizes", folder.name]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
@@ -156,7 +153,8 @@ def main() -> None:
             [*(one for one in results if one["pictures"] != count), result], key=lambda one: one["pictures"]
         )
         machine = {"threads": int(os.environ.get("OMP_NUM_THREADS", os.cpu_count())), "cpus": os.cpu_count()}
-        write_json(arguments.output, {"top": TOP, "batch": 1, "machine": machine, "sizes": results})
+        result_of_all = {"benchmark": "search_speed", "top": TOP, "batch": 1, "machine": machine, "sizes": results}
+        write_json(arguments.output, result_of_all)
         print(f"{count:9,d} pictures: {json.dumps(result['search']['ways']['ours'])}", flush=True)
 
 

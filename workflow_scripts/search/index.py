@@ -16,6 +16,7 @@ import numpy as np
 from workflow_scripts.command_line import read_json
 from workflow_scripts.search.candidates import FILE as CANDIDATES
 from workflow_scripts.search.candidates import Candidates, read_candidates
+from workflow_scripts.search.half import single
 from workflow_scripts.search.lines import Lines
 from workflow_scripts.search.queries import Query, best_of_queries, of_text
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from workflow_scripts.search.text_encoder import TextEncoder
 
 _PICTURES_AT_ONCE = 2048
-_SPARE = 4  # candidates that are scored exactly for every picture that is wanted
-_FEWEST = 48
+_SPARE = 2  # candidates whose every query is scored exactly for each picture that is wanted
+_FEWEST = 24
 _SHARED = 4  # a query of several vectors takes fewer candidates for each
 
 
@@ -104,7 +105,7 @@ class Index:
         if candidates is None:
             rows, scores = np.arange(len(self)), query.weights @ self.scores(query.vectors)
         else:
-            rows, scores = candidates, query.scores(self.projection[candidates])
+            rows, scores = candidates, query.scores(self.projection.view(np.ndarray)[candidates])
         best = np.argpartition(-scores, top - 1)[:top]
         # All that tie with the last one take part, so that the order of the index decides among equals.
         best = np.flatnonzero(scores >= scores[best].min())
@@ -123,7 +124,7 @@ class Index:
         if depth * _SPARE > len(self) * queries:
             return None
         found = self.candidates.best(query.vectors, depth)
-        originals = self.projection.reshape(-1, width)
+        originals = self.projection.view(np.ndarray).reshape(-1, width)  # a memory map of numpy's is slow to index
         pictures, place = np.unique(np.maximum(found, 0) // queries, return_inverse=True)
         place = place.reshape(found.shape)
         gained = np.zeros((vectors, len(pictures)), np.float32)
@@ -131,7 +132,7 @@ class Index:
             kept = rows >= 0
             if not kept.any():
                 continue
-            scores = np.einsum("rp,p->r", originals[rows[kept]].astype(np.float32), vector)
+            scores = np.einsum("rp,p->r", single(originals[rows[kept]]), vector)
             # A picture that was not found for this vector has less than any that was.
             np.maximum.at(gained[number], place[number][kept], weight * (scores - scores.min()))
         if len(pictures) < top:

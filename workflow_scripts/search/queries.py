@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from workflow_scripts.search.half import single
+
 
 @dataclass(frozen=True)
 class Query:
@@ -42,6 +44,6 @@ def both(first: Query, second: Query) -> Query:
 def best_of_queries(projection: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """BLIP-2's ITC score [K, N]: the best of the Q projected queries [N, Q, P] for each vector [K, P]."""
     count, positions, width = projection.shape
-    pictures = np.asarray(projection, dtype=np.float32).reshape(count * positions, width)
+    pictures = single(projection).reshape(count * positions, width)
     scores = np.asarray(vectors, dtype=np.float32) @ pictures.T
     return scores.reshape(len(vectors), count, positions).max(axis=2)
