@@ -97,7 +97,10 @@ def build_page(system: System) -> gr.Blocks:
         for chip in query_chips:
             chip.click(_value_of(chip), None, query, **private).then(**searching).then(**keep)
         whole = {"fn": lambda: WHY, "outputs": why, "queue": False} | private
-        gallery.select(handlers.choose, rows, shows, **alone).then(None, js=_SHOW_PICTURE).then(**whole).then(**keep)
+        # What runs in the browser alone ends a chain: nothing follows it.
+        chosen = gallery.select(handlers.choose, rows, shows, **alone).then(**whole)
+        chosen.then(None, js=_SHOW_PICTURE)
+        chosen.then(**keep)
         upload.upload(handlers.upload, upload, shows, **alone).then(**whole).then(**keep)
         why.click(handlers.why, [seen, query, why], [picture, about, why], **alone)
         similar.click(handlers.similar, seen, result, concurrency_limit=2, **private).then(None, js=_SHOW_RESULTS)
