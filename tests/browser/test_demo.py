@@ -51,22 +51,6 @@ def ask(visitor, question):
     visitor.click("#ask")
 
 
-def choose(visitor, dropdown, option):
-    """Choose one of the options of a dropdown."""
-    visitor.click(f"{dropdown} input")
-    visitor.wait_for("!!document.querySelector('ul.options li')")
-    place = visitor.evaluate(
-        f"[...document.querySelectorAll('ul.options li')].findIndex(e => e.innerText.includes({json.dumps(option)}))"
-    )
-    visitor.click(f"ul.options li:nth-child({place + 1})")
-
-
-def keep(visitor, screenshots, name):
-    """Keep a picture of the page, to be looked at."""
-    width = visitor.evaluate("innerWidth")
-    visitor.screenshot(screenshots / f"demo-{name}-{'phone' if width < 600 else 'desk'}.png")
-
-
 def wait_until_answered(visitor, answers=1):
     """The last answer, when so many are there and the next question can be asked."""
     visitor.wait_for(f"document.querySelectorAll('#talk .bot.message').length == {answers}")
@@ -75,7 +59,7 @@ def wait_until_answered(visitor, answers=1):
     return visitor.evaluate(LAST_ANSWER)
 
 
-def test_search_click_ask_and_ask_again(visitor, screenshots):
+def test_search_click_ask_and_ask_again(visitor):
     visitor.type("#query textarea, #query input", "a blue kite")
     visitor.click("#search")
     visitor.wait_for("document.querySelector('#found').innerText.includes('a blue kite')")
@@ -92,59 +76,9 @@ def test_search_click_ask_and_ask_again(visitor, screenshots):
     assert first
     ask(visitor, "what colour is the cat?")
     assert wait_until_answered(visitor, answers=2)
-    keep(visitor, screenshots, "talk")
     assert visitor.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert not visitor.elsewhere
     assert not visitor.problems
-
-
-def test_why_this_picture_lights_it_up_and_the_same_button_gives_it_back(visitor, screenshots):
-    visitor.click("#pictures .grid-container button")
-    before = visitor.wait_for("document.querySelector('#picture img')?.src")
-    visitor.click("#why")
-    visitor.wait_for(f"{NOTE}.includes('looks for “a red cat”')")
-    visitor.wait_for(f"document.querySelector('#picture img').src != {json.dumps(before)}")
-    keep(visitor, screenshots, "why")
-    assert visitor.evaluate("document.querySelector('#why').innerText") == "The whole picture"
-    visitor.click("#why")
-    visitor.wait_for(f"{NOTE}.startsWith('You are looking at')")
-    assert visitor.evaluate("document.querySelector('#why').innerText") == "Why this picture?"
-
-
-def test_more_like_this_searches_with_the_picture(visitor):
-    visitor.click("#pictures .grid-container button:nth-of-type(4)")
-    name = visitor.wait_for(f"{NOTE}.startsWith('You are looking at') && {NOTE}").split()[-1].rstrip(".")
-    visitor.click("#similar")
-    visitor.wait_for(f"document.querySelector('#found').innerText.includes('like {name}')")
-    first = visitor.wait_for("document.querySelector('#pictures .caption-label')?.innerText")
-    assert float(first) == pytest.approx(1, abs=0.01)
-
-
-def test_two_experiments_are_compared_and_the_link_shows_the_same_to_others(visitor, system, screenshots):
-    visitor.click("#pictures .grid-container button")
-    visitor.wait_for("!!document.querySelector('#picture img')")
-    visitor.click("#how button")
-    choose(visitor, "#beside", system.conversation.adaptors[1])
-    visitor.type("#beams input[type=number]", "2")
-    visitor.press("Tab", 9)
-    visitor.wait_for("location.search.includes('beams=2')")
-    ask(visitor, "what is it?")
-    wait_until_answered(visitor, answers=2)
-    said = visitor.evaluate("[...document.querySelectorAll('#talk .bot.message .by')].map(e => e.innerText)")
-    assert said == system.conversation.adaptors
-    keep(visitor, screenshots, "compare")
-    visitor.wait_for("location.search.includes('question=what+is+it')")
-    link = visitor.evaluate("location.href")
-    about = visitor.evaluate(NOTE)
-    visitor.open("about:blank")
-    visitor.open(link)
-    visitor.wait_for(f"document.querySelector('#about') && {NOTE} == {json.dumps(about)}")
-    value = "document.querySelector('{}').value"
-    assert visitor.evaluate(value.format("#query textarea, #query input")) == "a red cat"
-    assert visitor.evaluate(value.format("#question textarea, #question input")) == "what is it?"
-    visitor.click("#how button")
-    assert visitor.wait_for(value.format("#beside input")) == system.conversation.adaptors[1]
-    assert visitor.evaluate(value.format("#beams input[type=number]")) == "2"
 
 
 def test_an_own_picture_can_be_asked_about_and_a_text_is_refused(visitor, tmp_path):
