@@ -1,0 +1,129 @@
+"""MLflow in trouble beside a real training: a locked database, a full disk."""
+
+import logging
+import shutil
+import signal
+import sqlite3
+import subprocess
+
+import pytest
+
+from workflow_scripts.tracking.recorder import read_lines
+
+pytestmark = pytest.mark.slow
+NOBODY = -1  # no process has this id: a follower of it makes one attempt and ends
+
+
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory):
+    """An initialised database, made once, since making its tables takes seconds."""
+    from workflow_scripts.tracking.initialise_database import main
+
+    path = tmp_path_factory.mktemp("database") / "mlflow.db"
+    main(["--tracking-uri", f"sqlite:///{path}", "--experiment", "tiny"])
+    return path
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real file system of four megabytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"only root can mount a small file system: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(folder):
+    """Leave no byte free on the file system of a folder."""
+    with open(folder / "filler", "wb", buffering=0) as stream:
+        for size in (65536, 4096, 1):
+            try:
+                while stream.write(b"x" * size):
+                    pass
+            except OSError:
+                continue
+    assert shutil.disk_usage(folder).free == 0
+
+
+def train_beside(trainer, results, uri):
+    """Train with a store that does not work; the training must end as always, and soon."""
+    from workflow_scripts.tracking import mirror_process
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mirror_process, "DELAY_SECONDS", 0)
+        patch.setattr(mirror_process, "PATIENCE_SECONDS", 1)
+        folder = trainer.here(results / "pretrain" / "run", tracking_uri=uri, experiment="tiny")
+    assert (folder / "adaptor.safetensors").exists()
+    assert read_lines(folder / "history.jsonl")[-1]["reason"] == "finished"
+    return folder
+
+
+def follow_once(folder, uri):
+    from workflow_scripts.tracking.mlflow_mirror import follow
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        return follow(folder, uri, "tiny", NOBODY, 0.0)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def the_run(uri):
+    """The only training in the store, and the steps of its loss in the order they came."""
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name("tiny").experiment_id
+    (run,) = client.search_runs([experiment], "tags.stage = 'pretrain'")
+    return run, [metric.step for metric in client.get_metric_history(run.info.run_id, "loss")]
+
+
+def assert_complete(folder, uri, status="FINISHED"):
+    run, steps = the_run(uri)
+    assert steps == [line["step"] for line in read_lines(folder / "metrics.jsonl") if "loss" in line]
+    assert run.info.status == status
+
+
+def test_a_locked_database_waits_for_the_import(trainer, empty_database, tmp_path, caplog):
+    from workflow_scripts.tracking.import_runs import import_runs
+
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    holder = sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    try:
+        with caplog.at_level(logging.WARNING):
+            folder = train_beside(trainer, tmp_path / "results", uri)
+            assert "an import completes it" in caplog.text
+            assert not follow_once(folder, uri)
+        assert "database is locked" in caplog.text
+        with pytest.raises(ValueError, match=r"database is locked.*repeat the import"):
+            import_runs(tmp_path / "results", uri, "tiny")
+    finally:
+        holder.close()
+    assert follow_once(folder, uri)
+    assert_complete(folder, uri)
+    import_runs(tmp_path / "results", uri, "tiny")
+    assert_complete(folder, uri)
+
+
+def test_a_full_disk_of_the_store_waits_for_the_import(trainer, empty_database, small_disk, tmp_path, caplog):
+    from workflow_scripts.tracking.import_runs import import_runs
+
+    shutil.copy(empty_database, small_disk / "mlflow.db")
+    uri = f"sqlite:///{small_disk / 'mlflow.db'}"
+    fill(small_disk)
+    with caplog.at_level(logging.WARNING):
+        folder = train_beside(trainer, tmp_path / "results", uri)
+        assert not follow_once(folder, uri)
+    assert "MLflow is behind" in caplog.text
+    with pytest.raises((ValueError, OSError), match=r"full|No space left"):
+        import_runs(tmp_path / "results", uri, "tiny")
+    (small_disk / "filler").unlink()
+    import_runs(tmp_path / "results", uri, "tiny")
+    assert_complete(folder, uri)
+    with sqlite3.connect(small_disk / "mlflow.db") as connection:
+        assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
