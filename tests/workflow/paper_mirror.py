@@ -23,7 +23,7 @@ from workflow_scripts.sources.registry import load_registry
 WORLD = WorldSettings(
     image_size=48, vision_corpus=1, vision_corpus_validation=1, text_scenes=1, coco_train2017=24, coco_val2017=2,
     retrieval_validation=1, coco_train2014=16, coco_train2014_evaluation=8, coco_val2014=6, coco_val2014_validation=1,
-    conceptual_captions=1, visual_genome=110, visual_genome_test=1, visual_genome_validation=1, minigpt4=24,
+    conceptual_captions=1, visual_genome=300, visual_genome_test=1, visual_genome_validation=1, minigpt4=24,
     colour_matched_groups=1,
 )  # fmt: skip
 GEOMETRY = QformerGeometry(
