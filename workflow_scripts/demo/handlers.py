@@ -18,7 +18,7 @@ from workflow_scripts.demo.system import Seen, System
 from workflow_scripts.demo.uploads import read_text, read_upload
 from workflow_scripts.search.index import Hit
 
-WHY, WHOLE = "Why this picture?", "The whole picture"
+WHY, WHOLE = "Why this picture?", "Whole picture"
 
 
 class Handlers:
