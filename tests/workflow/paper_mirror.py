@@ -43,7 +43,8 @@ def build_mirror(folder: Path) -> None:
     _snapshot(mirror)
     _gqa(mirror)
     _feature_extractor(mirror)
-    _clip(mirror)
+    _clip(mirror, "clip_vit_large_patch14", 32)
+    _clip(mirror, "clip_vit_large_patch14_336", 48)
     _language_model(mirror)
     mirror.write_checksums()
 
@@ -176,7 +177,7 @@ def _saved(value: object) -> bytes:
     return stream.getvalue()
 
 
-def _clip(mirror: _Mirror) -> None:
+def _clip(mirror: _Mirror, model: str, side: int) -> None:
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizerFast
 
     folder = mirror.root / "clip"
@@ -194,10 +195,11 @@ def _clip(mirror: _Mirror) -> None:
     )
     size = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
     text = {**size, "vocab_size": len(words), "max_position_embeddings": 16, "eos_token_id": 1}
-    vision = {**size, "image_size": 32, "patch_size": 16}
+    vision = {**size, "image_size": side, "patch_size": 16}
     CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)).save_pretrained(folder)
-    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(folder)
-    mirror.put_folder("clip_vit_large_patch14", folder)
+    crop = {"height": side, "width": side}
+    CLIPImageProcessor(size={"shortest_edge": side}, crop_size=crop).save_pretrained(folder)
+    mirror.put_folder(model, folder)
     shutil.rmtree(folder)
 
 

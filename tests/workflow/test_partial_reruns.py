@@ -4,7 +4,9 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-REPORT = {"import_runs", "choose_examples", "collect_results", "render_tables", "render_figures", "render_page"}
+PAGE = {"render_page", "render_pdf"}
+REPORT = {"import_runs", "choose_examples", "collect_results", "render_tables", "render_figures", "render_cards", *PAGE}
+SURVEY = {"predict_survey", "build_survey", "summarise_survey"}
 SCORES = {"predict", "score_exact_match", "score_vqa", "score_rec", "guess_question_only"}
 
 
@@ -16,7 +18,7 @@ def test_a_changed_learning_rate_reruns_the_finetuning_and_what_follows_and_sett
     changed = {"finetune": "{learning_rate: 0.0123}"}
     planned = project.planned(**changed)
     assert planned["train_adaptor"] == 3, "finetuning, and the two finetunings that start from it"
-    assert set(planned) <= REPORT | SCORES | {"train_adaptor"}
+    assert set(planned) <= REPORT | SCORES | SURVEY | {"train_adaptor"}
     runs = sorted((project.folder / "results/tiny/pretrain").iterdir())
 
     assert project.ran(**changed) == planned
@@ -36,10 +38,10 @@ def test_a_changed_caption_filter_reruns_from_there_on_and_downloads_nothing(pro
     assert not set(planned) & {"train_feature_extractor", "train_language_model", "train_clip"}
 
 
-def test_a_changed_template_renders_the_page_and_nothing_else(project):
-    template = next((project.folder / "workflow_scripts/report/templates").glob("*.html*"))
+def test_a_changed_template_renders_the_page_in_both_forms_and_nothing_else(project):
+    template = project.folder / "workflow_scripts/report/templates/report.html.j2"
     template.write_text(template.read_text().replace("</body>", "<p>Checked.</p></body>"))
-    assert set(project.ran()) == {"render_page"}
+    assert set(project.ran()) == PAGE
     assert "Checked." in (project.folder / "results/tiny/report/index.html").read_text()
 
 
