@@ -1,8 +1,10 @@
 import csv
 import json
 import re
+from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 
 from workflow_scripts.evaluation.predictions import write_predictions
@@ -97,7 +99,9 @@ def test_kinds_are_a_table_of_systems_in_all_formats_and_a_figure(render, tmp_pa
 def test_the_musts_of_photographs_are_reached_or_missed(render, tmp_path, scores, capsys):
     html = render()
     assert "Q-Former R@1: at least 0.1 points above linear baseline R@1" in html
-    options = [f"--results={tmp_path / 'results.json'}", "--expected", "expected/photos.yaml"]
+    expected = yaml.safe_load(Path("expected/photos.yaml").read_text())
+    (tmp_path / "musts.yaml").write_text(yaml.safe_dump({**expected, "figures": []}))  # the scores here are made up
+    options = [f"--results={tmp_path / 'results.json'}", "--expected", str(tmp_path / "musts.yaml")]
     check([*options, "--scores", *map(str, scores)])
     out = capsys.readouterr().out
     assert out.count("reached") >= 8
