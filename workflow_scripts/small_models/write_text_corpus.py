@@ -38,8 +38,8 @@ FUNCTION_WORDS = frozenset(
 # How many views are asked without a context.
 PLAIN_SHARE = {"caption": 0.05, "vqa": 0.3}
 OWN_ANSWER_SHARE = 0.5
-# Questions of half of the rooms only, so that an adaptor has something left to learn from the others, cost 2.4 points of
-# exact match on DAQUAR and left the right photographs 0.6 above shuffled ones.
+# Questions of half of the rooms only, so that an adaptor has something left to learn from the others, cost 2.4 points
+# of exact match on DAQUAR and left the right photographs 0.6 above shuffled ones.
 STRANGE_WORDS = 4
 TURNS = 12
 
