@@ -9,6 +9,8 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/arguments.smk"
+include: "rules/shown.smk"
 include: "rules/miniature.smk"
 include: "rules/preflight.smk"
 include: "rules/sources.smk"

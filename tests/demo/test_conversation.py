@@ -1,6 +1,5 @@
 import json
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -75,20 +74,6 @@ def test_another_adaptor_answers_otherwise(system):
         for name in conversation.adaptors
     )
     assert first != second
-
-
-@pytest.fixture
-def slow(system):
-    """Makes every token take a twentieth of a second, and lists the times at which they were asked for."""
-    calls: list[float] = []
-
-    def wait(*_: object) -> None:
-        calls.append(time.monotonic())
-        time.sleep(0.05)
-
-    hook = system.conversation._language_model.register_forward_pre_hook(wait)
-    yield calls
-    hook.remove()
 
 
 @pytest.mark.parametrize("beams", [1, 4])

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from pathlib import Path
 
 import aiohttp
@@ -42,20 +41,6 @@ def visit(visits):
 def resident_megabytes():
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1000
-
-
-@pytest.fixture
-def slow(system):
-    """Makes every token take a twentieth of a second, and counts them."""
-    calls: list[float] = []
-
-    def wait(*_: object) -> None:
-        calls.append(time.monotonic())
-        time.sleep(0.05)
-
-    hook = system.conversation._language_model.register_forward_pre_hook(wait)
-    yield calls
-    hook.remove()
 
 
 def test_fifty_at_once_are_all_answered_as_one_alone_is_in_bounded_memory(system):

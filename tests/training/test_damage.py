@@ -3,7 +3,6 @@
 import gc
 import json
 import shutil
-import subprocess
 
 import numpy as np
 import pytest
@@ -142,18 +141,6 @@ def test_features_that_are_no_numbers_stop_the_training_at_their_step_and_name_t
     names = [f"step-{number:09d}" for number in range(1, step + 1)]
     assert checkpoints(tmp_path / "run") == names
     assert len(read_lines(tmp_path / "run" / "metrics.jsonl")) == step
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A real file system of two megabytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"only root can mount a small file system: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
 
 
 def fill(folder, leave):

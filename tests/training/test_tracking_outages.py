@@ -4,7 +4,6 @@ import logging
 import shutil
 import signal
 import sqlite3
-import subprocess
 
 import pytest
 
@@ -22,18 +21,6 @@ def empty_database(tmp_path_factory):
     path = tmp_path_factory.mktemp("database") / "mlflow.db"
     main(["--tracking-uri", f"sqlite:///{path}", "--experiment", "tiny"])
     return path
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A real file system of four megabytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"only root can mount a small file system: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
 
 
 def fill(folder):

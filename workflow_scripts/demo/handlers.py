@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,28 +31,30 @@ class Handlers:
 
     def search(self, query: str) -> tuple[Any, list[int], str]:
         """Pictures with scores for the gallery, their rows, and a note."""
-        try:
-            query = read_text(query, "query", self.settings)
-            start = time.perf_counter()
-            hits = self.system.search(query)
-            seconds = time.perf_counter() - start
-        except Exception as error:
-            return gr.skip(), gr.skip(), note(sentence(error), problem=True)
-        return self._found(hits, f"for “{query}”", seconds)
+
+        def find() -> tuple[list[Hit], str]:
+            text = read_text(query, "query", self.settings)
+            return self.system.search(text), f"for “{text}”"
+
+        return self._found(find)
 
     def similar(self, seen: Seen | None) -> tuple[Any, list[int], str]:
         """The same for the pictures that are most like the one that is looked at."""
-        try:
+
+        def find() -> tuple[list[Hit], str]:
             if seen is None:
                 raise ValueError("Choose a picture first: click one, or use your own.")
+            return self.system.similar(seen), f"like {seen.name}"
+
+        return self._found(find)
+
+    def _found(self, find: Callable[[], tuple[list[Hit], str]]) -> tuple[Any, list[int], str]:
+        try:
             start = time.perf_counter()
-            hits = self.system.similar(seen)
+            hits, wanted = find()
             seconds = time.perf_counter() - start
         except Exception as error:
             return gr.skip(), gr.skip(), note(sentence(error), problem=True)
-        return self._found(hits, f"like {seen.name}", seconds)
-
-    def _found(self, hits: list[Hit], wanted: str, seconds: float) -> tuple[Any, list[int], str]:
         pictures = [(self.system.thumbnail(hit.row), f"{hit.score:.3f}") for hit in hits]
         found = f"The best {len(hits)} of {len(self.system.index):,} pictures {wanted}, in {seconds * 1000:.0f} ms"
         return gr.Gallery(pictures, selected_index=None), [hit.row for hit in hits], note(found)
