@@ -27,7 +27,6 @@ from workflow_scripts.search.queries import best_of_queries
 
 TOP = 15
 IN_MEMORY_UP_TO = 30_000  # pictures whose float32 embeddings (32 KB each) the other exact ways may hold
-PICTURES_AT_ONCE = 2000
 
 
 def memory() -> dict[str, float]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from workflow_scripts.miniature.scenes import CELLS, Scene, SceneObject
 
 PREDICATES = ("left of", "right of", "above", "below")
-OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SETTINGS = {
     "meadow": "in a meadow",

@@ -24,9 +24,6 @@ the frequencies of the training answers, and carry the biases of the captions an
 done against harmful answers. The licences of the frozen models and of the data hold for what is made with them, that of
 LLaMA-2 and the non-commercial ones of some data sets among them.
 """
-RUN_COLUMNS = (
-    "training", "run", "samples", "parameters", "batch", "epochs", "learning rate", "steps", "final loss", "ran on",
-)  # fmt: skip
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -28,7 +28,6 @@ from workflow_scripts.small_models.retrieval_check import recall
 from workflow_scripts.small_models.vision_data import VisionCorpus, batches, read_vision_corpus, vocabulary
 
 log = logging.getLogger(__name__)
-LABEL_SMOOTHING = 0.1  # as in LAVIS
 WARM_UP_STEPS = 40
 CARD = """\
 LAVIS's Blip2Qformer with a small EVA vision transformer, trained on the vision corpus only: vision encoder by

@@ -65,7 +65,7 @@ class Trainer:
     def run(self) -> dict[str, float]:
         """Train all stages; returns the last validation figures."""
         s = self.settings
-        if s.linear_start and not {"queries", "contrast", "first_stage"} & self.resume.stages_done:
+        if s.linear_start and "queries" not in self.resume.stages_done:
             self._start_from_linear(s.linear_start)
         size = min(s.batch_size, len(self.corpus.train))
         steps = round(s.contrast_epochs * (len(self.corpus.train) // size))
