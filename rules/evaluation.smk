@@ -152,7 +152,8 @@ rule score_captions:
         "../envs/environment.yaml"
     threads: 1
     resources:
-        **job("score_captions", mem_mb=1000, runtime=10),
+        # The Java program of METEOR takes most of it.
+        **job("score_captions", mem_mb=3000, runtime=10),
     params:
         options=score_options,
         suffix=lambda wildcards: f"--suffix={evaluation_of(wildcards).suffix}",

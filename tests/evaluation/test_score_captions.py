@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from workflow_scripts.evaluation.caption_tokens import tokenise
+from workflow_scripts.evaluation.meteor import meteor, meteor_counts
 from workflow_scripts.evaluation.predictions import write_predictions
 from workflow_scripts.evaluation.score_captions import Caption, bleu, bleu_counts, cider, main
 
@@ -116,8 +117,12 @@ def test_cider_of_hand_computed_cases():
 
 
 @pytest.fixture
-def score(tmp_path, question):
-    def run(captions, *options):
+def score(tmp_path, question, monkeypatch):
+    """Scores pairs of a caption and its references; where `java` is not wanted, there is none on the PATH."""
+
+    def run(captions, *options, java=False):
+        if not java:
+            monkeypatch.setenv("PATH", str(tmp_path))
         rows = [question(n, answer=references[0], answers=references) for n, (_, references) in enumerate(captions)]
         write_predictions(tmp_path / "p.jsonl", rows, [r["image"] for r in rows], [said for said, _ in captions])
         files = ["--predictions", str(tmp_path / "p.jsonl"), "--output", str(tmp_path / "s.json")]
@@ -140,6 +145,69 @@ def test_figures_have_names_units_intervals_and_the_split(score):
         assert figure["n"] == 60
     assert [figures[name]["unit"] for name in names[:2]] == ["points", "%"]
     assert "Java" in scores["definition"]
+
+
+def test_without_java_there_is_no_meteor_and_a_reason(score):
+    scores, figures = score([("a dog", ["a dog"])])
+    assert "flickr8k.captions.meteor" not in figures
+    assert (
+        scores["absent"]
+        == "METEOR was not computed: its public program needs Java, and there is no `java` on the PATH."
+    )
+
+
+def test_a_java_that_fails_is_a_reason_too(score, tmp_path, monkeypatch):
+    java = tmp_path / "java"
+    java.write_text("#!/bin/sh\ncat > /dev/null\necho 'a first line' >&2\necho 'no memory for a machine' >&2\nexit 1\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    scores, figures = score([("a dog", ["a dog"])], java=True)
+    assert "flickr8k.captions.meteor" not in figures
+    assert scores["absent"].endswith("its Java program failed and said: no memory for a machine")
+
+
+needs_java = pytest.mark.skipif(shutil.which("java") is None, reason="METEOR's public program needs Java")
+
+
+@needs_java
+@pytest.mark.slow
+def test_meteor_is_that_of_the_public_scorer_of_each_caption_and_of_all():
+    from pycocoevalcap.meteor.meteor import Meteor
+
+    # The public scorer stops at a caption of no words.
+    captions = [one for one in random_captions(120, seed=6) if one.prediction]
+    captions.append(Caption("same", "two boys play in the water", ("two boys play in the water",)))
+    captions.append(Caption("other", "quokka", ("two boys play in the water", "zebra")))
+    ids = [one.image for one in captions]
+    of_all, of_each = Meteor().compute_score(
+        {one.image: list(one.references) for one in captions}, {one.image: [one.prediction] for one in captions}
+    )
+    counts = meteor_counts([one.prediction for one in captions], [one.references for one in captions])
+    assert np.allclose(meteor(counts), of_each, rtol=0, atol=1e-12)
+    assert meteor(counts.sum(axis=0)) == pytest.approx(of_all, abs=1e-12)
+    assert dict(zip(ids, meteor(counts), strict=True))["same"] == 1
+    assert dict(zip(ids, meteor(counts), strict=True))["other"] == 0
+
+
+@needs_java
+@pytest.mark.slow
+def test_with_java_meteor_is_a_figure_with_an_interval(score):
+    scores, figures = score([(one.prediction, list(one.references)) for one in random_captions(40, seed=3)], java=True)
+    low, high = figures["flickr8k.captions.meteor"]["ci95"]
+    assert low < figures["flickr8k.captions.meteor"]["value"] < high
+    assert (figures["flickr8k.captions.meteor"]["n"], scores["absent"]) == (40, None)
+
+
+def test_meteor_of_a_hand_computed_case():
+    counts = np.zeros(23)
+    # "dogs run in sand" against "a dog runs in the sand": two words as they are, two by their stems, in two chunks;
+    # of them, "in" is a function word, as "a" and "the" are.
+    counts[[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 20, 21, 22]] = [4, 6, 1, 3, 1, 1, 1, 1, 2, 2, 2, 4, 4]
+    matched = (0.75 * 1 + 0.25 * 1) + 0.6 * (0.75 * 2)
+    precision, recall = matched / (0.75 * 3 + 0.25 * 1), matched / (0.75 * 3 + 0.25 * 3)
+    mean = precision * recall / (0.85 * precision + 0.15 * recall)
+    assert meteor(counts) == pytest.approx(mean * (1 - 0.6 * (2 / 4) ** 0.2))
+    assert meteor(np.zeros(23)) == 0
 
 
 def test_perfect_captions_have_the_greatest_scores_whatever_case_and_punctuation(score):

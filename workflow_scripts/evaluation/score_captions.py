@@ -1,8 +1,8 @@
-"""Score generated captions against people's: CIDEr-D and BLEU-1 to 4 of pycocoevalcap, without Java."""
+"""Score generated captions against people's: CIDEr-D, BLEU-1 to 4 and, where there is Java, METEOR of pycocoevalcap."""
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from workflow_scripts.command_line import read_json, run_command
 from workflow_scripts.evaluation.bootstrap import confidence_interval, resampled_sums
 from workflow_scripts.evaluation.caption_tokens import tokenise
+from workflow_scripts.evaluation.meteor import NoMeteorError, meteor, meteor_counts
 from workflow_scripts.evaluation.predictions import check_unique, match_questions, read_predictions
 from workflow_scripts.evaluation.scores import add_common_arguments, per_question, write_scores
 from workflow_scripts.evaluation.unusual_answers import LONG_CAPTION, count_unusual
@@ -19,9 +20,10 @@ from workflow_scripts.evaluation.unusual_answers import LONG_CAPTION, count_unus
 DEFINITION = (
     "CIDEr-D (Vedantam et al. 2015) and BLEU (Papineni et al. 2002; closest reference length) by pycocoevalcap, times "
     "100, on words as the Penn Treebank splits them, in lower case and without punctuation; the tokenisation is our "
-    "own, since pycocoevalcap's needs Java. METEOR is left out, since it needs Java as well. CIDEr's document "
-    "frequencies are those of the references of the same pictures. Intervals: bootstrap over images, for CIDEr of "
-    "the mean of the images' scores with the document frequencies fixed, for BLEU of the counts that it is made of."
+    "own, since pycocoevalcap's needs Java. METEOR (1.5, Denkowski and Lavie 2014) is that of the Java program that "
+    "pycocoevalcap carries, where there is a Java. CIDEr's document frequencies are those of the references of the "
+    "same pictures. Intervals: bootstrap over images, for CIDEr of the mean of the images' scores with the document "
+    "frequencies fixed, for BLEU and METEOR of the counts that they are made of."
 )
 ORDERS = 4
 # BleuScorer's own additions, which keep it from dividing by zero.
@@ -110,18 +112,23 @@ def bleu(counts: np.ndarray) -> np.ndarray:
 
 
 def caption_figures(
-    captions: Sequence[Caption], scores: np.ndarray, id: str, suffix: str, seed: int
+    captions: Sequence[Caption],
+    scores: np.ndarray,
+    counts_of_meteor: np.ndarray | None,
+    id: str,
+    suffix: str,
+    seed: int,
 ) -> list[dict[str, Any]]:
-    """CIDEr, of the captions' scores [N], and BLEU-4 to 1 as figures called `id.cider` + suffix and so on."""
+    """CIDEr, of the captions' scores [N], BLEU-4 to 1, and METEOR of its counts [N, 23] where there are any, as figures
+    called `id.cider` + suffix and so on."""
     images = [caption.image for caption in captions]
-    counts = bleu_counts(captions)
     low, high = confidence_interval(scores, images, seed)
     found = [("cider", "points", float(scores.mean()), low, high)]
-    corpus = bleu(counts.sum(axis=0))
-    lows, highs = np.percentile(bleu(resampled_sums(counts, images, seed)), [2.5, 97.5], axis=0)
+    corpus, lows, highs = _of_corpus(bleu, bleu_counts(captions), images, seed)
     for order in range(ORDERS, 0, -1):
-        values = (float(values[order - 1]) for values in (corpus, lows, highs))
-        found.append((f"bleu_{order}", "%", *values))
+        found.append((f"bleu_{order}", "%", *(float(values[order - 1]) for values in (corpus, lows, highs))))
+    if counts_of_meteor is not None:
+        found.append(("meteor", "%", *map(float, _of_corpus(meteor, counts_of_meteor, images, seed))))
     return [
         {
             "id": f"{id}.{name}{suffix}",
@@ -132,6 +139,14 @@ def caption_figures(
         }
         for name, unit, value, low, high in found
     ]
+
+
+def _of_corpus(
+    score: Callable[[np.ndarray], np.ndarray], counts: np.ndarray, images: Sequence[str], seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A score of summed counts [N, C] over all captions, and the ends of its 95 % interval over images [N]."""
+    low, high = np.percentile(score(resampled_sums(counts, images, seed)), [2.5, 97.5], axis=0)
+    return score(counts.sum(axis=0)), low, high
 
 
 def per_image_scores(captions: Sequence[Caption]) -> Mapping[str, float]:
@@ -158,15 +173,23 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise ValueError(f"{arguments.predictions} holds no caption.")
     lengths = [len(caption.prediction.split()) for caption in captions]
     scores, images = cider(captions), [caption.image for caption in captions]
+    counts_of_meteor, absent = None, None
+    try:
+        counts_of_meteor = meteor_counts(
+            [caption.prediction for caption in captions], [caption.references for caption in captions]
+        )
+    except NoMeteorError as reason:
+        absent = str(reason)
     write_scores(
         arguments,
         "score_captions",
         argv,
         definition=DEFINITION,
-        figures=caption_figures(captions, scores, arguments.id, arguments.suffix, arguments.seed),
+        figures=caption_figures(captions, scores, counts_of_meteor, arguments.id, arguments.suffix, arguments.seed),
         inputs=inputs,
         id=arguments.id + arguments.suffix,
         breakdown={},
+        absent=absent,
         mean_words=round(float(np.mean(lengths)), 2),
         different_captions=len({caption.prediction for caption in captions}),
         **per_question(images, scores, images),

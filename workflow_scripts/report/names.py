@@ -25,7 +25,7 @@ _OTHERS = {
     "refcoco.mean_iou": "mean IoU of boxes",
 }
 _MEASURES = {"exact_match": "exact match", "wups_0.9": "WUPS at 0.9", "wups_0.0": "WUPS at 0.0"}
-_CAPTIONS = {"cider": "CIDEr", "bleu_1": "BLEU-1", "bleu_2": "BLEU-2", "bleu_3": "BLEU-3", "bleu_4": "BLEU-4"}
+_CAPTIONS = {"cider": "CIDEr", "meteor": "METEOR"} | {f"bleu_{order}": f"BLEU-{order}" for order in range(1, 5)}
 _EXPERIMENT = re.compile(r"^(?P<start>.+?)@(?P<experiment>[^.]+)(?P<end>.*)$")
 
 

@@ -9,7 +9,7 @@ from workflow_scripts.report.tables import Matrix, Row, Table
 
 MakeRow = Callable[[str, str, str], Row]
 _RETRIEVAL = {"r_at_1": "R@1, %", "r_at_5": "R@5, %", "r_at_10": "R@10, %", "median_rank": "median rank"}
-_CAPTIONS = {"cider": "CIDEr, times 100", "bleu_4": "BLEU-4, %", "bleu_1": "BLEU-1, %"}
+_CAPTIONS = {"cider": "CIDEr, times 100", "bleu_4": "BLEU-4, %", "bleu_1": "BLEU-1, %", "meteor": "METEOR, %"}
 _DAQUAR = {"exact_match": "Exact match, %", "wups_0.9": "WUPS at 0.9, %", "wups_0.0": "WUPS at 0.0, %"}
 _VARIANTS = {
     "before": "before finetuning",
@@ -49,7 +49,6 @@ def build_photo_tables(results: Results, scores: Sequence[Mapping[str, Any]], ro
     ]
     daquar[2:2] = [row("after, answer contained", "daquar.exact_match.after.contained", _DAQUAR["exact_match"])]
     daquar[1:1] = [row("before, answer contained", "daquar.exact_match.before.contained", _DAQUAR["exact_match"])]
-    reasons = dict.fromkeys(one["absent"] for one in scores if one.get("absent"))
     return [
         retrieval("flickr8k_retrieval", "Flickr8k. Finding the photograph of a caption, every caption asks", ""),
         retrieval("flickr8k_image_to_text", "Flickr8k. Finding a caption of a photograph", "image_to_text_"),
@@ -57,7 +56,7 @@ def build_photo_tables(results: Results, scores: Sequence[Mapping[str, Any]], ro
             "flickr8k_captions",
             "Flickr8k. Captions after pretraining, against people's five",
             captions,
-            _note_of_captions(by_id),
+            (*_note_of_captions(by_id), *_why_absent(scores, "flickr8k.captions")),
             of_split=True,
         ),
         Table(
@@ -67,7 +66,13 @@ def build_photo_tables(results: Results, scores: Sequence[Mapping[str, Any]], ro
             _note_of_truth(by_id),
             of_split=True,
         ),
-        Table("daquar", "DAQUAR. Questions that people asked about rooms", daquar, tuple(reasons), of_split=True),
+        Table(
+            "daquar",
+            "DAQUAR. Questions that people asked about rooms",
+            daquar,
+            _why_absent(scores, "daquar"),
+            of_split=True,
+        ),
     ]
 
 
@@ -83,6 +88,12 @@ def build_kinds(breakdowns: Breakdowns) -> Matrix | None:
         lines.append([kind, str(found["after"][kind]["n"]), *values])
     columns = ["", "n", *(EXACT_MATCH[name].removeprefix("with ").removeprefix("from the ") for name in shown)]
     return Matrix("daquar_kinds", "DAQUAR. Exact match by kind of question, %", columns, lines)
+
+
+def _why_absent(scores: Sequence[Mapping[str, Any]], benchmark: str) -> tuple[str, ...]:
+    """Why figures of a benchmark could not be computed, each reason once."""
+    reasons = [one.get("absent") for one in scores if one["id"].startswith(f"{benchmark}.") or one["id"] == benchmark]
+    return tuple(dict.fromkeys(reason for reason in reasons if reason))
 
 
 def _note_of_captions(by_id: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
