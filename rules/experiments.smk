@@ -7,6 +7,7 @@ rule tabulate_experiments:
         runs=EXPERIMENT_RUNS,
         templates=[
             "workflow_scripts/report/templates/report.css",
+            "workflow_scripts/report/templates/provenance.html.j2",
             "workflow_scripts/report/templates/experiments.html.j2",
         ],
     output:

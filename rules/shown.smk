@@ -14,6 +14,7 @@ EXPERIMENT_RUNS = [f"{R}/{path}/run.json" for path in RUNS]
 EXPECTED = f"expected/{SETTINGS.scale}.yaml"
 TEMPLATES = [
     "workflow_scripts/report/templates/report.css",
+    "workflow_scripts/report/templates/provenance.html.j2",
     "workflow_scripts/report/templates/report.html.j2",
 ]
 EXAMPLE_TITLES = {

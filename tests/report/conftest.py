@@ -36,7 +36,7 @@ def write_run(tmp_path):
             "name": "report",
             "label": "report",
             "stage": stage,
-            "settings": {"seed": 7, "batch_size": 8},
+            "settings": {"seed": 7, "learning_rate": 0.002},
             "samples": {"path": "x", "sha256": "f" * 64, "count": 12345},
             "steps": steps,
             "final_loss": 0.075,

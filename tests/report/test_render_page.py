@@ -6,8 +6,9 @@ from PIL import Image
 
 from workflow_scripts.report.choose_examples import choose, is_good, picture_url
 from workflow_scripts.report.collect_results import main as collect
+from workflow_scripts.report.html import format_duration
 from workflow_scripts.report.render_figures import main as figures
-from workflow_scripts.report.render_page import format_duration, main, read_times
+from workflow_scripts.report.render_page import main, read_times
 
 KINDS = {"what": {"value": 40.0, "n": 60}, "<count>": {"value": 80.0, "n": 40}}
 EM = "visual_genome.exact_match"
@@ -54,7 +55,7 @@ def test_the_page_needs_no_other_file_and_no_network(page, after, write_run):
 def test_figures_stand_in_their_table_and_absent_ones_are_empty(page, after):
     html = page(after)
     row = re.search(r"<tr><td>after finetuning</td>(.*?)</tr>", html, re.S).group(1)
-    assert re.findall(r"<td[^>]*>(.*?)</td>", row) == [
+    assert [re.sub("<.*?>", "", cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)] == [
         "35.0",
         "61.3",
         "58.3 to 64.3",
@@ -64,6 +65,35 @@ def test_figures_stand_in_their_table_and_absent_ones_are_empty(page, after):
     ]
     row = re.search(r"<tr><td>before finetuning</td>(.*?)</tr>", html, re.S).group(1)
     assert re.findall(r"<td[^>]*>(.*?)</td>", row) == ["&lt; 1.0", "", "", "", "not run", ""]
+
+
+def test_each_figure_leads_to_its_command_and_inputs_and_from_there_to_the_training(page, write_scores, write_run):
+    scores = write_scores(
+        "vg/after-fedcba987654",
+        {f"{EM}.after": 61.3},
+        adaptor_run_id="0123456789ab",
+        command="python -m score <now>",
+        inputs={"answers.jsonl": "e" * 64},
+    )
+    html = page(scores, runs=[write_run()])
+    row = re.search(r"<tr><td>after finetuning</td>(.*?)</tr>", html, re.S).group(1)
+    scoring, training = re.findall(r'<a href="#([^"]+)">', row)
+    origin = html.split(f'<section class="origin" id="{scoring}">')[1].split("</section>")[0]
+    for part in ("fedcba987654", "python -m score &lt;now&gt;", "answers.jsonl", "e" * 16, f'href="#{training}"'):
+        assert part in origin
+    run = html.split(f'<section class="origin" id="{training}">')[1].split("</section>")[0]
+    for part in ("learning_rate 0.002", "python -m train &lt;now&gt;", "f" * 64, "abc1234"):
+        assert part in run
+
+
+def test_replies_without_a_box_are_counted_in_words(page, write_scores):
+    box = "refcoco.accuracy_iou50"
+    html = page(
+        write_scores("r/a-0123456789ab", {box: 21.0}, unparsable=0),
+        write_scores("r/b-0123456789ab", {f"{box}@mlp": 20.0}, unparsable=3),
+    )
+    assert "All 100 replies held a box that can be read." in html
+    assert "Experiment mlp: 3 of 100 replies held no box that can be read; they count as wrong." in html
 
 
 def test_requirements_are_printed_with_their_verdict(page, after):

@@ -71,11 +71,27 @@ def test_each_cell_of_the_page_links_to_run_command_configuration_and_data(score
     run = write_run()
     scores = score_file("report", 30, run="0123456789ab")
     page = tabulate({"report": {ACCURACY: scores}}, "--runs", str(run))["index.html"]
-    (target,) = re.findall(r'<a href="#([^"]+)">', page)
-    origin = page.split(f'<h3 id="{target}">')[1]
-    for part in ("0123456789ab", "python -m scorer report", str(run), str(scores), "f" * 64):
-        assert part in origin
+    scoring, training = re.findall(r'<a href="#([^"]+)">', page)
+    origin, after = page.split(f'id="{scoring}">')[1].split("</section>", 1)
+    assert "python -m scorer report" in origin
+    assert str(scores) in origin
+    assert f'href="#{training}"' in origin
+    training = after.split(f'id="{training}">')[1]
+    for part in ("0123456789ab", "learning_rate 0.002", str(run), "python -m train", "f" * 64):
+        assert part in training
     assert "http" not in page
+
+
+def test_a_scoring_that_experiments_share_is_told_once(score_file, tabulate):
+    shared = score_file("report", 30)
+    page = tabulate({"report": {ACCURACY: shared}, "okvqa": {ACCURACY: shared}})["index.html"]
+    assert page.count("python -m scorer report") == 1
+    assert "report, okvqa: 50.0" in page
+
+
+def test_where_all_are_equal_none_is_the_best(score_file, tabulate):
+    written = tabulate({name: {ACCURACY: score_file(name, 0)} for name in ("report", "other")})
+    assert rows_of(written["experiments.md"]) == {"report": ["0.0 [-1.0, 1.0]"], "other": ["0.0 [-1.0, 1.0]"]}
 
 
 def test_scores_of_other_questions_cannot_be_compared(score_file, tabulate):

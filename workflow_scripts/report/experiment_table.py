@@ -3,17 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from workflow_scripts.command_line import read_json
 from workflow_scripts.evaluation.paired_bootstrap import Comparison, compare
+from workflow_scripts.report.collect_results import read_scores
 from workflow_scripts.report.names import figure_name, split_experiment
+from workflow_scripts.report.provenance import Origin, origin_of
 from workflow_scripts.report.tables import Matrix
 
 NOTES = (
-    "In each column the best value is marked by *. An arrow says that the experiment differs from the first row of its "
-    "column, `report` where it has the figure, on the same questions (paired bootstrap over images, the 95 % interval "
-    "of the difference leaves out 0): ↑ better, ↓ worse; “=”: the very same run.",
+    "In each column the best value is marked by *, unless all are equal. An arrow says that the experiment differs "
+    "from the first row of its column, `report` where it has the figure, on the same questions (paired bootstrap over "
+    "images, the 95 % interval of the difference leaves out 0): ↑ better, ↓ worse; “=”: the very same run.",
+    "An empty cell is a figure that no training of the row gives.",
     "With several comparisons a table has a false arrow now and then: one in twenty where nothing differs.",
 )
 
@@ -26,17 +27,10 @@ class Cell:
     value: float
     interval: tuple[float, float]
     n: int
-    unit: str
     best: bool
     same_run: bool
     comparison: Comparison | None
-    run_id: str | None
-    adaptor_run_id: str | None
-    scores: str
-    command: str
-    config: str | None
-    samples_sha256: str | None
-    samples: str | None
+    origin: Origin
 
     @property
     def arrow(self) -> str:
@@ -63,6 +57,17 @@ class ExperimentTable:
     figures: Sequence[str]
     cells: Mapping[tuple[str, str], Cell]
 
+    @property
+    def scorings(self) -> list[tuple[list[str], Cell]]:
+        """Each scoring once, with the experiments that share it, in the order of the table's columns."""
+        found: dict[str, tuple[list[str], Cell]] = {}
+        for figure in self.figures:
+            for experiment in self.experiments:
+                cell = self.cells.get((experiment, figure))
+                if cell:
+                    found.setdefault(cell.origin.anchor, ([], cell))[0].append(experiment)
+        return list(found.values())
+
     def name_of(self, figure: str) -> str:
         """A column in words, after the figure that the scorer itself names first."""
         first = next(cell for (_, name), cell in self.cells.items() if name == figure)
@@ -78,53 +83,29 @@ class ExperimentTable:
         return Matrix("experiments", "Experiments and benchmarks, % with 95 % intervals", columns, lines, NOTES)
 
 
-def build_experiment_table(
-    experiments: Mapping[str, Mapping[str, Path]], runs: Mapping[str, Path], seed: int = 0
-) -> ExperimentTable:
+def build_experiment_table(experiments: Mapping[str, Mapping[str, Path]], seed: int = 0) -> ExperimentTable:
     """Read the scores of each experiment, by the plain id of their figure, and compare them with the first that has it.
 
-    `runs` holds the run.json of trainings by run id. ValueError where a file is no scores file or lacks its questions.
+    ValueError where a file is no scores file or lacks its questions.
     """
-    read = {path: read_json(path) for row in experiments.values() for path in row.values()}
+    paths = list(dict.fromkeys(path for row in experiments.values() for path in row.values()))
+    read = dict(zip(paths, read_scores(paths), strict=True))
     figures = list(dict.fromkeys(name for row in experiments.values() for name in row))
-    values = {
-        (label, name): float(read[path]["figures"][0]["value"])
-        for label, row in experiments.items()
-        for name, path in row.items()
-    }
     cells = {}
-    for label, row in experiments.items():
-        for name, path in row.items():
-            first, theirs = next((other, paths[name]) for other, paths in experiments.items() if name in paths)
-            rivals = {paths[name] for paths in experiments.values() if name in paths}
-            cells[label, name] = _cell(
-                read[path],
-                path,
-                runs,
-                best=len(rivals) > 1
-                and values[label, name] == max(value for (_, other), value in values.items() if other == name),
-                same_run=label != first and path == theirs,
-                comparison=compare(read[theirs], read[path], seed) if theirs != path else None,
+    for name in figures:
+        column = {label: row[name] for label, row in experiments.items() if name in row}
+        values = {label: float(read[path]["figures"][0]["value"]) for label, path in column.items()}
+        first, path_of_first = next(iter(column.items()))
+        for label, path in column.items():
+            figure = read[path]["figures"][0]
+            cells[label, name] = Cell(
+                id=figure["id"],
+                value=figure["value"],
+                interval=tuple(figure["ci95"]),
+                n=figure["n"],
+                best=min(values.values()) < values[label] == max(values.values()),
+                same_run=label != first and path == path_of_first,
+                comparison=compare(read[path_of_first], read[path], seed) if path != path_of_first else None,
+                origin=origin_of(read[path]),
             )
     return ExperimentTable(list(experiments), figures, cells)
-
-
-def _cell(scores: Mapping[str, Any], path: Path, runs: Mapping[str, Path], **compared: Any) -> Cell:
-    figure, adaptor = scores["figures"][0], scores.get("adaptor_run_id")
-    run = read_json(runs[adaptor]) if adaptor in runs else {}
-    samples = run.get("samples") or {}
-    return Cell(
-        id=figure["id"],
-        value=figure["value"],
-        interval=tuple(figure["ci95"]),
-        n=figure["n"],
-        unit=figure["unit"],
-        run_id=Path(path).parent.name.rpartition("-")[2],
-        adaptor_run_id=adaptor,
-        scores=str(path),
-        command=scores["command"],
-        config=str(runs[adaptor]) if adaptor in runs else None,
-        samples_sha256=samples.get("sha256"),
-        samples=samples.get("path"),
-        **compared,
-    )

@@ -1,15 +1,11 @@
 """Write the report: one self-contained HTML page."""
 
 import argparse
-import base64
 import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import jinja2
-import markupsafe
 
 from workflow_scripts.command_line import read_json, run_command, write_atomically
 from workflow_scripts.config.report import ReportSettings
@@ -20,13 +16,14 @@ from workflow_scripts.report.expected import (
     by_id,
     read_expected,
 )
-from workflow_scripts.report.names import run_name
+from workflow_scripts.report.html import inline_svg, render
+from workflow_scripts.report.names import split_experiment
 from workflow_scripts.report.photo_tables import has_photographs
+from workflow_scripts.report.provenance import describe_runs, origin_of
 from workflow_scripts.report.render_tables import breakdowns_of, build_tables
 from workflow_scripts.survey.table import to_matrix
 
 _RUN = re.compile(r"-[0-9a-f]{12}$")
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 def describe_downloads(manifests: Sequence[Path]) -> list[dict[str, Any]]:
@@ -56,34 +53,6 @@ def sum_failures(downloads: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]
     return sorted(total.items(), key=lambda item: -item[1])
 
 
-def describe_runs(paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """What the page says of each training."""
-    runs = []
-    for path in paths:
-        run = read_json(path)
-        settings = run.get("settings", {})
-        runs.append(
-            {
-                "name": run_name(run),
-                "run_id": run["run_id"],
-                "stage": run["stage"],
-                "samples": run["samples"]["count"],
-                "samples_sha256": run["samples"]["sha256"],
-                "steps": run["steps"],
-                "final_loss": run["final_loss"],
-                "seconds": run["seconds"],
-                "trainable_parameters": run["trainable_parameters"],
-                "seed": settings.get("seed"),
-                "settings": settings,
-                "git_revision": run.get("git_revision"),
-                "code_digest": run.get("code_digest"),
-                "command": run.get("command"),
-                "environment": run.get("environment", {}),
-            }
-        )
-    return runs
-
-
 def describe_flow(
     downloads: Sequence[Mapping[str, Any]], pairs: Mapping[str, Any] | None, runs: Sequence[Mapping[str, Any]]
 ) -> list[tuple[int, str]]:
@@ -102,6 +71,21 @@ def describe_flow(
     if trained:
         steps.append((trained[0], "trained on in pretraining"))
     return steps
+
+
+def describe_unreadable(scores: Iterable[Mapping[str, Any]]) -> list[str]:
+    """How many replies to referring expressions held no box, a sentence for each scoring that counted them."""
+    sentences = []
+    for one in scores:
+        if "unparsable" not in one:
+            continue
+        number, n = one["unparsable"], one["figures"][0]["n"]
+        said = f"{number} of {n} replies held no box that can be read; they count as wrong."
+        if number == 0:
+            said = f"All {n} replies held a box that can be read."
+        experiment = split_experiment(one["id"])[1]
+        sentences.append(f"Experiment {experiment}: {said}" if experiment else said)
+    return sentences
 
 
 def describe_survey(folder: Path) -> dict[str, Any]:
@@ -134,33 +118,6 @@ def read_times(folder: Path) -> list[dict[str, Any]]:
     return sorted(rules.values(), key=lambda row: -row["seconds"])
 
 
-def inline_svg(path: Path) -> str:
-    """An SVG file as the address of an image."""
-    return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
-
-
-def render(content: Mapping[str, Any]) -> str:
-    """The page from its content; a name that the template knows and the content lacks is an error."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["duration"] = format_duration
-    environment.filters["thousands"] = lambda number: f"{number:,}".replace(",", "\u202f")
-    style = markupsafe.Markup((TEMPLATES / "report.css").read_text(encoding="utf-8"))
-    return environment.get_template("report.html.j2").render(style=style, **content)
-
-
-def format_duration(seconds: float) -> str:
-    """Seconds as a reader says them: 45 s, 12 min, 3.4 h."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--settings", type=ReportSettings.model_validate_json, required=True)
@@ -189,6 +146,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     scale = read_expected(arguments.expected, ScaleExpectations)
     downloads = describe_downloads(arguments.image_manifests)
     runs = describe_runs(arguments.runs)
+    origins = [origin_of(one) for one in scores]
     pairs = read_json(arguments.pairs) if arguments.pairs else None
     requirements = []
     for requirement in scale.requirements:
@@ -197,6 +155,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             {"level": requirement.level, "statement": requirement.statement, "found": found, "reached": reached}
         )
     page = render(
+        "report.html.j2",
         {
             "settings": settings,
             "tables": build_tables(results, scores, reported, scale, settings.figures_are_meaningful),
@@ -204,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "reported_source": reported.source,
             "scale": scale,
             "requirements": requirements,
-            "unparsable": {one["id"]: one["unparsable"] for one in scores if "unparsable" in one},
+            "unreadable": describe_unreadable(scores),
             "figures": {path.stem: inline_svg(path) for path in sorted(arguments.figures.glob("*.svg"))},
             "examples": [read_json(path) for path in arguments.examples],
             "sheet": read_json(arguments.sheet) if arguments.sheet else None,
@@ -217,8 +176,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             "flow": describe_flow(downloads, pairs, runs),
             "mixes": [read_json(path) | {"name": _RUN.sub("", path.parent.name)} for path in arguments.mixes],
             "times": read_times(arguments.times) if arguments.times else [],
+            "origins": origins,
+            "origin_of": {figure: origin.anchor for origin in origins for figure in origin.figures},
             "definitions": {one["benchmark"]: one["definition"] for one in scores},
-        }
+        },
     )
     write_atomically(arguments.output, page)
     print(f"the report: {arguments.output} ({len(page) / 1e6:.1f} MB)")

@@ -109,7 +109,8 @@ def breakdowns_of(scores: Sequence[Mapping[str, Any]]) -> Breakdowns:
 
 def not_measured(results: Results, reported: ReportedFigures, row: MakeRow) -> list[Row]:
     """The report's figures on data that a scale of photographs does not have; one that it has keeps its value."""
-    rows = [row(figure_name(figure.id), figure.id, _DATA[figure.id.split(".")[0]]) for figure in reported.figures]
+    data = {figure.id: _DATA.get(figure.id.split(".")[0]) for figure in reported.figures}
+    rows = [row(figure_name(id), id, name) for id, name in data.items() if name]
     return [one if one.value is not None else replace(one, verdict=Verdict("no such data", "none")) for one in rows]
 
 

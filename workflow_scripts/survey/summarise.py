@@ -26,7 +26,10 @@ _COLOURS = ("#a63d28", "#dc9a86", "#e3e1d9", "#8fb0cf", "#0f4c81")
 def summarise(
     survey: Mapping[str, Any], responses: Sequence[Response], reported: Mapping[str, float]
 ) -> dict[str, Any]:
-    """Rows of Table 3: label, id, reported mean, our mean with 95 % interval over people, n, counts of each rating."""
+    """Rows of Table 3: label, id, reported mean, our mean with 95 % interval over people, n, counts of each rating.
+
+    The reference prints the means of the questions and over all: a task's is that of its questions.
+    """
     questions = survey["questions"]
     groups = [(f"Q{one['number']}", f"survey.q{one['number']}", [one["number"]]) for one in questions]
     for task, label in TASKS.items():
@@ -35,7 +38,9 @@ def summarise(
     groups.append(("Overall", "survey.overall", [one["number"] for one in questions]))
     rows = []
     for label, id, numbers in groups:
-        row: dict[str, Any] = {"label": label, "id": id, "reported": reported.get(label), "n": len(responses)}
+        printed = [reported[name] for name in (f"survey.q{number}" for number in numbers) if name in reported]
+        mean = float(np.mean(printed)) if len(printed) == len(numbers) else None
+        row: dict[str, Any] = {"label": label, "id": id, "reported": reported.get(id, mean), "n": len(responses)}
         ratings = [response.ratings[number] for response in responses for number in numbers]
         row["counts"] = [ratings.count(rating) for rating in RATINGS]
         row["mean"], row["ci95"] = None, None
@@ -81,8 +86,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.responses.exists():
         store = ResponseStore(arguments.responses)
         responses, others = store.read(survey["id"]), store.others(survey["id"])
-    printed = [one for one in read_expected(arguments.reported, ReportedFigures).others if one.table == "survey"]
-    summary = summarise(survey, responses, {one.system: one.value for one in printed})
+    printed = {one.id: one.value for one in read_expected(arguments.reported, ReportedFigures).figures}
+    summary = summarise(survey, responses, printed)
     summary["other_responses"] = others
     plot = arguments.output / "distribution.svg"
     plot.unlink(missing_ok=True)

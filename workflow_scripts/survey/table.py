@@ -5,6 +5,11 @@ from typing import Any
 
 from workflow_scripts.report.tables import Matrix
 
+NOTE = (
+    "The report asked 72 people and prints the means of the questions and over all; those of the tasks are of these."
+    " Ours are of another survey: other questions, pictures and people."
+)
+
 
 def three_figures(value: float | None) -> str:
     """A mean to three significant figures, as the reference prints it; nothing for none."""
@@ -24,7 +29,7 @@ def to_matrix(summary: Mapping[str, Any]) -> Matrix:
         for row in summary["rows"]
     ]
     columns = ("", "report", "ours", "95 % interval", "people")
-    return Matrix("survey", "Table 3. Survey: mean rating from 1 to 5", columns, lines, (describe(summary),))
+    return Matrix("survey", "Table 3. Survey: mean rating from 1 to 5", columns, lines, (describe(summary), NOTE))
 
 
 def describe(summary: Mapping[str, Any]) -> str:
