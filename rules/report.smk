@@ -47,10 +47,11 @@ rule render_tables:
     resources:
         **job("render_tables", mem_mb=1000, runtime=10),
     params:
+        settings=REPORT_SETTINGS,
         code=code_digest("workflow_scripts.report.render_tables"),
     shell:
-        "python -m workflow_scripts.report.render_tables --results {input.results:q} --scores {input.scores:q}"
-        " --reported {input.reported:q} --expected {input.expected:q} --output {output:q} 2>&1 | tee {log:q}"
+        "python -m workflow_scripts.report.render_tables --settings {params.settings:q} --results {input.results:q}"
+        " --scores {input.scores:q} --reported {input.reported:q} --expected {input.expected:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule render_figures:

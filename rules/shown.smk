@@ -42,6 +42,7 @@ REPORT_SETTINGS = json.dumps(
         "scale": SETTINGS.scale,
         "figures_are_meaningful": SCALE.figures_are_meaningful,
         "about": SCALE.description,
+        "reranked": SCALE.reranking.top if SCALE.reranking else None,
     }
 )
 # The survey asks about a benchmark with questions and relations, and the system as finetuned answers.

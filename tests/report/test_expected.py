@@ -109,7 +109,7 @@ def test_published_values_keep_their_decimals():
 
 
 def test_figures_have_names_and_experiments_are_told_apart():
-    assert figure_name("coco_retrieval.blip2.r_at_10") == "BLIP-2 R@10"
+    assert figure_name("coco_retrieval.blip2.r_at_10") == "BLIP-2 (ITC) R@10"
     assert figure_name("visual_genome.exact_match.after@mlp") == "exact match after finetuning (mlp)"
     assert split_experiment("visual_genome.exact_match.after@mlp.contained") == (
         "visual_genome.exact_match.after.contained",

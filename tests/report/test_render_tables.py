@@ -10,8 +10,7 @@ def tables(tmp_path, *scores, settings=None):
     collect(["--scores", *map(str, scores), "--output", str(tmp_path / "results.json")])
     (tmp_path / "scale.yaml").write_text("comparable_with_report: false\n")
     files = ["--results", str(tmp_path / "results.json"), "--expected", str(tmp_path / "scale.yaml")]
-    more = ["--settings", json.dumps(settings)] if settings else []
-    main([*files, *more, "--output", str(tmp_path / "tables")])
+    main([*files, "--settings", json.dumps({"scale": "mini"} | (settings or {})), "--output", str(tmp_path / "tables")])
     with open(tmp_path / "tables" / "retrieval.csv", newline="") as stream:
         return {row["id"]: row for row in csv.DictReader(stream)}
 
@@ -35,8 +34,21 @@ def test_every_table_is_written_in_three_formats(tmp_path, write_scores):
 
 def test_a_scale_without_meaning_gives_no_verdicts(tmp_path, write_scores):
     score = write_scores("x", {"coco_retrieval.blip2.r_at_1": 61.25})
-    rows = tables(tmp_path, score, settings={"scale": "tiny", "figures_are_meaningful": False})
+    rows = tables(tmp_path, score, settings={"figures_are_meaningful": False})
     assert rows["coco_retrieval.blip2.r_at_1"]["verdict"] == "no meaning"
+
+
+def test_the_table_of_retrieval_says_what_was_ranked_again_and_where_clip_has_two_resolutions(tmp_path, write_scores):
+    scores = write_scores("x", {"coco_retrieval.blip2_itm.r_at_1": 61.0})
+    rows = tables(tmp_path, scores, settings={"reranked": 20})
+    assert rows["coco_retrieval.blip2_itm.r_at_1"]["label"] == "BLIP-2 (ITC, the best again by ITC + ITM), R@1"
+    text = (tmp_path / "tables" / "retrieval.md").read_text()
+    assert "the 20 best pictures of each caption" in text
+    assert "336 beside 224 pixels) is measured at scale `paper` only" in text
+    tables(tmp_path, write_scores("y", {"coco_retrieval.clip_high_resolution.r_at_1": 37.0}))
+    text = (tmp_path / "tables" / "retrieval.md").read_text()
+    assert "at scale `paper` only" not in text
+    assert "ranked again" not in text
 
 
 def test_special_characters_are_escaped():

@@ -86,7 +86,7 @@ def test_a_scoring_that_experiments_share_is_told_once(score_file, tabulate):
     shared = score_file("report", 30)
     page = tabulate({"report": {ACCURACY: shared}, "okvqa": {ACCURACY: shared}})["index.html"]
     assert page.count("python -m scorer report") == 1
-    assert "report, okvqa: 50.0" in page
+    assert "exact match after finetuning: report, okvqa, n = 60" in page
 
 
 def test_where_all_are_equal_none_is_the_best(score_file, tabulate):

@@ -13,3 +13,8 @@ class ReportSettings(Section):
         True, description="False where the chain is cut down so far that only its running is shown, not its results."
     )
     about: str = Field("", description="A sentence or two on the data and models of the scale, printed on top.")
+    reranked: int | None = Field(
+        None,
+        ge=1,
+        description="The best so many pictures of a caption that BLIP-2's matching head ranks again, if any.",
+    )

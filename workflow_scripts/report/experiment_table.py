@@ -58,14 +58,17 @@ class ExperimentTable:
     cells: Mapping[tuple[str, str], Cell]
 
     @property
-    def scorings(self) -> list[tuple[list[str], Cell]]:
-        """Each scoring once, with the experiments that share it, in the order of the table's columns."""
-        found: dict[str, tuple[list[str], Cell]] = {}
+    def scorings(self) -> list[tuple[str, Cell]]:
+        """Each scoring once, with its figure and the experiments that share it, in the order of the columns."""
+        shared: dict[str, list[str]] = {}
+        found: dict[str, tuple[str, Cell]] = {}
         for figure in self.figures:
             for experiment in self.experiments:
                 cell = self.cells.get((experiment, figure))
                 if cell:
-                    found.setdefault(cell.origin.anchor, ([], cell))[0].append(experiment)
+                    labels = shared.setdefault(cell.origin.anchor, [])
+                    labels.append(experiment)
+                    found[cell.origin.anchor] = (f"{self.name_of(figure)}: {', '.join(labels)}", cell)
         return list(found.values())
 
     def name_of(self, figure: str) -> str:

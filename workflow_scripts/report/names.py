@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 METHODS = {
-    "blip2": "BLIP-2",
-    "blip2_itm": "BLIP-2, ITC + ITM of the best",
+    "blip2": "BLIP-2 (ITC)",
+    "blip2_itm": "BLIP-2 (ITC, the best again by ITC + ITM)",
     "clip": "CLIP",
     "clip_high_resolution": "CLIP, higher resolution",
     "colour_histogram": "colours only",

@@ -158,7 +158,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "report.html.j2",
         {
             "settings": settings,
-            "tables": build_tables(results, scores, reported, scale, settings.figures_are_meaningful),
+            "tables": build_tables(results, scores, reported, scale, settings),
             "photographs": has_photographs(results),
             "reported_source": reported.source,
             "scale": scale,

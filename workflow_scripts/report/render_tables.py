@@ -30,7 +30,7 @@ def build_tables(
     scores: Sequence[Mapping[str, Any]],
     reported: ReportedFigures,
     scale: ScaleExpectations,
-    meaningful: bool = True,
+    settings: ReportSettings,
 ) -> list[Table | Matrix]:
     """All tables of the report, in its order.
 
@@ -42,7 +42,7 @@ def build_tables(
     def row(label: str, id: str, group: str = "") -> Row:
         entry, reference = results.get(id), printed.get(id)
         verdict = judge(id, results, breakdowns, scale, reference)
-        if entry is not None and not meaningful:
+        if entry is not None and not settings.figures_are_meaningful:
             verdict = Verdict("no meaning", "none")
         text = reference.text if reference else ""
         if entry is None:
@@ -89,6 +89,7 @@ def build_tables(
         table: [doubt.text for doubt in (*reported.doubts, *scale.doubts) if doubt.table == table]
         for table in (*_TITLES, *_PHOTO_TABLES)
     }
+    notes["retrieval"] = [*notes_of_retrieval(results, settings), *notes["retrieval"]]
     rows = {"retrieval": retrieval, "exact_match": exact, "okvqa": okvqa, "refcoco": boxes, "experiments": experiments}
     photographs: list[Table | Matrix] = []
     if has_photographs(results):
@@ -105,6 +106,19 @@ def build_tables(
 def breakdowns_of(scores: Sequence[Mapping[str, Any]]) -> Breakdowns:
     """The values by kind of question of each scoring."""
     return {one["id"]: one.get("breakdown", {}) for one in scores}
+
+
+def notes_of_retrieval(results: Results, settings: ReportSettings) -> list[str]:
+    """What is to be known about the methods of Table 1."""
+    notes = []
+    if settings.reranked:
+        notes.append(
+            f"ITC + ITM: the {settings.reranked} best pictures of each caption by BLIP-2's similarity (ITC) are ranked "
+            "again by the sum of that and its matching head (ITM), which sees the words beside the vision tokens."
+        )
+    if not any(id.startswith("coco_retrieval.clip_high_resolution.") for id in results):
+        notes.append("CLIP at a second resolution (336 beside 224 pixels) is measured at scale `paper` only.")
+    return notes
 
 
 def not_measured(results: Results, reported: ReportedFigures, row: MakeRow) -> list[Row]:
@@ -141,7 +155,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--scores", type=Path, nargs="*", default=[], help="scores.json files, for break-downs by kind")
     parser.add_argument("--reported", type=Path, default=Path("expected/report.yaml"))
     parser.add_argument("--expected", type=Path, required=True, help="expected/<scale>.yaml")
-    parser.add_argument("--settings", type=ReportSettings.model_validate_json, help="whether figures are meaningful")
+    parser.add_argument("--settings", type=ReportSettings.model_validate_json, required=True, help="JSON")
     parser.add_argument("--output", type=Path, required=True, help="folder of the tables")
     arguments = parser.parse_args(argv)
     tables = build_tables(
@@ -149,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         read_scores(arguments.scores),
         read_expected(arguments.reported, ReportedFigures),
         read_expected(arguments.expected, ScaleExpectations),
-        arguments.settings is None or arguments.settings.figures_are_meaningful,
+        arguments.settings,
     )
     for table in tables:
         for suffix, write in WRITERS.items():
