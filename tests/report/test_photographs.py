@@ -33,7 +33,7 @@ def scores(write_scores):
         curve = {"1": 25.0, "2": 30.0}
         return write_scores(f"r/{method}", ids, id=id, split="dev", recall_curve=curve, images=1000)
 
-    captions = {"different_captions": 77, "mean_words": 9.5, "split": "dev"}
+    captions = {"different_captions": 77, "mean_words": 9.5, "split": "dev", "absent": "No Java here."}
     found = [retrieval("q_former", 0), retrieval("linear_baseline", 3)]
     for suffix, value in (("", 40.0), ("_shuffled_images", 10.0)):
         ids = {f"flickr8k.captions.{name}{suffix}": value for name in ("cider", "bleu_4", "bleu_1")}
@@ -52,11 +52,11 @@ def render(tmp_path, scores):
     def run(*options):
         collect(["--scores", *map(str, scores), "--output", str(tmp_path / "results.json")])
         shared = ["--scores", *map(str, scores), f"--results={tmp_path / 'results.json'}"]
-        tables([*shared, "--expected", "expected/photos.yaml", f"--output={tmp_path / 'tables'}"])
+        settings = ["--settings", json.dumps({"scale": "photos"})]
+        tables([*shared, *settings, "--expected", "expected/photos.yaml", f"--output={tmp_path / 'tables'}"])
         figures(["--scores", *map(str, scores), f"--output={tmp_path / 'figures'}"])
         files = [f"--figures={tmp_path / 'figures'}", f"--output={tmp_path / 'index.html'}"]
-        settings = json.dumps({"scale": "photos"})
-        page([*shared, "--expected", "expected/photos.yaml", *files, "--settings", settings, *options])
+        page([*shared, "--expected", "expected/photos.yaml", *files, *settings, *options])
         return (tmp_path / "index.html").read_text()
 
     return run
@@ -69,7 +69,9 @@ def test_the_page_of_photographs_has_its_tables_and_one_of_absent_cells(render):
     assert html.count("What these data cannot tell") == 2  # the heading and the table
     assert html.count("no such data") == 11  # all figures of the report
     assert "RefCOCO val" not in html
-    assert "No WordNet here." in html
+    assert html.count("No WordNet here.") == html.count("No Java here.") == 1
+    row = re.search(r"METEOR, %</td>.*?with the right photograph</td>(.*?)</tr>", html, re.S).group(1)
+    assert re.findall(r"<td[^>]*>(.*?)</td>", row)[1:4] == ["", "", ""]
     assert "It said yes to 61.5 %, where yes is right for 50.0 %; 0.5 % of its replies were neither" in html
     assert "77 different captions of 100 photographs, 9.5 words each." in html
 

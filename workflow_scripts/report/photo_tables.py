@@ -92,7 +92,7 @@ def build_kinds(breakdowns: Breakdowns) -> Matrix | None:
 
 def _why_absent(scores: Sequence[Mapping[str, Any]], benchmark: str) -> tuple[str, ...]:
     """Why figures of a benchmark could not be computed, each reason once."""
-    reasons = [one.get("absent") for one in scores if one["id"].startswith(f"{benchmark}.") or one["id"] == benchmark]
+    reasons = [one.get("absent") for one in scores if one["id"].startswith(benchmark)]
     return tuple(dict.fromkeys(reason for reason in reasons if reason))
 
 
