@@ -23,7 +23,8 @@ def why_there_is_no_cluster():
         return f"{', '.join(missing)} not installed; `make slurm-test` installs SLURM on Debian"
     if os.geteuid() != 0:
         return "only root can start the test cluster"
-    if Path("/etc/slurm/slurm.conf").exists():
+    configuration = Path("/etc/slurm/slurm.conf")
+    if configuration.exists() and configuration.resolve().name != "test-cluster.conf":
         return "/etc/slurm/slurm.conf exists: this host belongs to a cluster"
     return None
 
@@ -38,7 +39,7 @@ def cluster(tmp_path_factory):
     try:
         # To a file: the daemons would hold a pipe open.
         with open(folder.with_suffix(".log"), "w") as log:
-            subprocess.run([CLUSTER, "up", folder], stdout=log, stderr=log, check=True, timeout=120)
+            subprocess.run([CLUSTER, "up", folder, str(os.getpid())], stdout=log, stderr=log, check=True)
         yield folder
     finally:
         subprocess.run([CLUSTER, "down", folder], check=True, timeout=120, stdout=subprocess.DEVNULL)
