@@ -1,0 +1,53 @@
+"""`snakemake experiments` on a finished run of scale `tiny`: what rows share is there already, the rest runs once."""
+
+import csv
+import re
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.slow
+
+NEW = "no_pretraining"
+
+
+@pytest.fixture
+def rows(project):
+    """The configuration's experiments that the report waits for, and one more, to keep the time of the test short."""
+    file = project.folder / "config.yaml"
+    config = yaml.safe_load(file.read_text())
+    config["experiments"] = {
+        name: row for name, row in config["experiments"].items() if row.get("in_report", True) or name == NEW
+    }
+    file.write_text(yaml.safe_dump(config, sort_keys=False))
+    return list(config["experiments"])
+
+
+def test_every_row_of_the_configuration_is_planned(finished):
+    config = yaml.safe_load((finished.folder / "config.yaml").read_text())
+    planned = finished.planned("experiments")
+    assert planned["tabulate_experiments"] == 1
+    assert planned["train_adaptor"] >= sum(not row.get("in_report", True) for row in config["experiments"].values())
+
+
+def test_a_new_experiment_trains_what_no_other_has_and_stands_in_the_table(project, rows):
+    planned = project.planned("experiments")
+    assert planned.pop("experiments") == planned.pop("tabulate_experiments") == 1
+    assert planned == {"train_adaptor": 1, "predict": 2, "score_exact_match": 1, "score_vqa": 1}
+    project.snakemake("experiments")
+
+    folder = project.folder / "results/tiny/experiments"
+    with open(folder / "experiments.csv", newline="") as stream:
+        table = {row.pop("label"): row for row in csv.DictReader(stream)}
+    assert list(table) == rows
+    names = ("exact match before finetuning", "exact match after finetuning", "OK-VQA accuracy, finetuned")
+    before, after, okvqa = ({row: cells[name] for row, cells in table.items()} for name in names)
+    assert before[NEW] == okvqa[NEW] == okvqa["report"] == ""
+    assert re.fullmatch(r"\d+\.\d\*? \[\d+\.\d, \d+\.\d\]( [↑↓])?", after[NEW])
+    assert after["okvqa"].endswith("] =")
+
+    page = (folder / "index.html").read_text()
+    links = set(re.findall(r'<a href="#([^"]+)">', page))
+    assert links
+    assert links <= set(re.findall(r'id="([^"]+)"', page))
+    assert not project.planned("experiments")
