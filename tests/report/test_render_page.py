@@ -86,6 +86,20 @@ def test_each_figure_leads_to_its_command_and_inputs_and_from_there_to_the_train
         assert part in run
 
 
+def test_data_and_trainings_stand_beside_those_of_the_report(page, after, write_run, tmp_path):
+    pairs = {"count": 1234567, "removed": {}, "sources": {"cc": {"captions": 2345678}}}
+    (tmp_path / "pairs.json").write_text(json.dumps(pairs))
+    html = page(after, runs=[write_run()], options=["--pairs", str(tmp_path / "pairs.json")])
+    rows = dict(re.findall(r"<tr><td>([^<]*)</td><td>[^<]*</td><td>([^<]*)</td></tr>", html))
+    told = {name.replace("\u202f", ""): value.replace("\u202f", "") for name, value in rows.items()}
+    assert told["image-caption pairs"] == "1234567"
+    assert told["trained parameters"] == "16512"
+    assert told["finetuning, highest learning rate"] == "0.002"
+    assert told["finetuning, time"] == "2.2 min"
+    assert told["pretraining, epochs"] == told["pictures that are searched"] == ""
+    assert "<td>2\u202f956\u202f145</td>" in html
+
+
 def test_replies_without_a_box_are_counted_in_words(page, write_scores):
     box = "refcoco.accuracy_iou50"
     html = page(

@@ -36,6 +36,16 @@ class ReportedFigure(Section):
         return {"below": "< ", "above": "> ", None: ""}[self.bound] + two_decimals(self.value)
 
 
+class ReportedSetup(Section):
+    """A number of the reference's data or trainings."""
+
+    id: str = Field(description="Its name, as setup_table.py has ours.")
+    what: str = Field(description="What it counts, in words.")
+    value: int | float = Field(description="The value as printed.")
+    unit: str = Field("", description="Its unit: h, min, %, or none.")
+    source: str = Field(description="Where it stands.")
+
+
 class OtherSystem(Section):
     """A row of another system that the reference prints beside its own."""
 
@@ -57,6 +67,7 @@ class ReportedFigures(Section):
 
     source: str = Field(description="Name of the reference.")
     figures: list[ReportedFigure]
+    setup: list[ReportedSetup] = Field(default_factory=list)
     others: list[OtherSystem] = Field(default_factory=list)
     doubts: list[Doubt] = Field(default_factory=list)
 

@@ -21,6 +21,7 @@ from workflow_scripts.report.names import split_experiment
 from workflow_scripts.report.photo_tables import has_photographs
 from workflow_scripts.report.provenance import describe_runs, origin_of
 from workflow_scripts.report.render_tables import breakdowns_of, build_tables
+from workflow_scripts.report.setup_table import build_setup_table
 from workflow_scripts.survey.table import to_matrix
 
 _RUN = re.compile(r"-[0-9a-f]{12}$")
@@ -147,6 +148,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     downloads = describe_downloads(arguments.image_manifests)
     runs = describe_runs(arguments.runs)
     origins = [origin_of(one) for one in scores]
+    sheet = read_json(arguments.sheet) if arguments.sheet else None
     pairs = read_json(arguments.pairs) if arguments.pairs else None
     requirements = []
     for requirement in scale.requirements:
@@ -166,10 +168,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             "unreadable": describe_unreadable(scores),
             "figures": {path.stem: inline_svg(path) for path in sorted(arguments.figures.glob("*.svg"))},
             "examples": [read_json(path) for path in arguments.examples],
-            "sheet": read_json(arguments.sheet) if arguments.sheet else None,
+            "sheet": sheet,
             "attention": read_json(arguments.attention) if arguments.attention else [],
             "survey": describe_survey(arguments.survey) if arguments.survey else None,
             "runs": runs,
+            "setup": build_setup_table(reported.setup, runs, downloads, pairs, sheet["count"] if sheet else None),
             "downloads": downloads,
             "failures": sum_failures(downloads),
             "pairs": pairs,
