@@ -24,9 +24,10 @@ def search_speed(result: dict[str, Any], table: Table) -> str:
             found = (f"{way['recall_at_15']:.3f}", f"{100 * way['exact_share']:.1f}", f"{way['queries']:,}")
             speed.append((pictures, WAYS[name], *figures, *found))
         memory = size["search"]["memory_gb"]
+        opened = f"{size['search']['open_and_first_query_seconds']:.2f}"
         built = (f"{build['seconds']:.0f}", f"{build['cpu_seconds']:.0f}", f"{build['peak_memory_gb']:.2f}")
         kept = (f"{build['candidates_gb']:.3f}", f"{build['embeddings_gb']:.2f}")
-        costs.append((pictures, *kept, *built, f"{memory['own']:.2f}", f"{memory['mapped']:.2f}"))
+        costs.append((pictures, *kept, *built, f"{memory['own']:.2f}", f"{memory['mapped']:.2f}", opened))
         structure.append((pictures, *(round(value, 3) for value in size["structure"].values())))
     names = [name.replace("_", " ") for name in result["sizes"][0]["structure"]]
     header = ("pictures", "way", "p50, ms", "p95, ms", "time / ours", "recall@15", "exact top 15, %", "queries")
@@ -39,7 +40,7 @@ def search_speed(result: dict[str, Any], table: Table) -> str:
             f'{result["machine"]["threads"]} thread(s) of {result["machine"]["cpus"]} cores. "time / ours" is the '
             "median of the ratios of neighbouring turns; recall and exactness are against scoring every picture.",
             table(header, speed),
-            table((*cost_header, "memory of a search, GB", "and of mapped files"), costs),
+            table((*cost_header, "memory of a search, GB", "and of mapped files", "opened and first query, s"), costs),
             "What the features are like, medians:",
             table(("pictures", *names), structure),
         ]

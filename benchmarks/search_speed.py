@@ -4,12 +4,14 @@
 
 Features are synthetic (`synthetic_features`), queries are asked one by one (batch 1), and the ways that are compared
 take turns, so that whatever else a machine does falls on all of them. Each size is built and searched in processes of
-their own, whose memory is theirs alone. FOLDER takes 16 KB a picture and is used again by the next run.
+their own, whose memory is theirs alone. FOLDER takes 18 KB a picture of one size at a time. An interrupted run goes on
+with the first size that is not in the output; to measure a size again, take it out of there.
 """
 
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -22,7 +24,7 @@ from benchmarks.other_ways import clip_retrieval, flat_index, the_reports_method
 from benchmarks.synthetic_features import QUERIES, WIDTH, SyntheticFeatures, describe
 from workflow_scripts.command_line import read_json, write_json
 from workflow_scripts.search.candidates import FILE, build_candidates
-from workflow_scripts.search.index import Index
+from workflow_scripts.search.index import FORMAT, Index
 from workflow_scripts.search.queries import best_of_queries
 
 TOP = 15
@@ -37,7 +39,10 @@ def memory() -> dict[str, float]:
 
 
 def prepare(work: Path, count: int, queries: int) -> Path:
-    """An index folder of `count` synthetic pictures without candidates, and the exact result for every query."""
+    """An index folder of `count` synthetic pictures without candidates, and the exact result for every query.
+
+    `truth.npy` is written last: with it the folder is complete.
+    """
     folder = work / str(count)
     if (folder / "truth.npy").exists():
         return folder
@@ -57,10 +62,11 @@ def prepare(work: Path, count: int, queries: int) -> Path:
         start += len(block)
     array.flush()
     (folder / "items.jsonl").write_text("".join(f'{{"id": "picture/{row}"}}\n' for row in range(count)))
-    write_json(folder / "index.json", {"count": count, "queries": QUERIES, "projection_width": WIDTH})
+    write_json(folder / "index.json", {"format": FORMAT, "count": count})
     write_json(folder / "structure.json", describe(array, texts))
     np.save(folder / "texts.npy", texts)
-    np.save(folder / "truth.npy", rows)
+    np.save(folder / "unfinished.npy", rows)
+    (folder / "unfinished.npy").replace(folder / "truth.npy")
     return folder
 
 
@@ -134,7 +140,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 14_100, 30_000, 100_000, 300_000, 1_000_000])
     parser.add_argument("--queries", type=int, default=1000)
     parser.add_argument("--queries-above", type=int, default=200, help="queries where there are over 100,000 pictures")
-    parser.add_argument("--output", type=Path, help="JSON to write; sizes that stand there already are kept")
+    parser.add_argument("--output", type=Path, help="JSON to write; sizes that stand there are not measured again")
     parser.add_argument("--only", choices=("build", "search"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.only:
@@ -143,18 +149,21 @@ def main() -> None:
         return
     results = read_json(arguments.output)["sizes"] if arguments.output.exists() else []
     for count in arguments.sizes:
+        if any(result["pictures"] == count for result in results):
+            continue
+        start = time.perf_counter()
         queries = arguments.queries if count <= 100_000 else arguments.queries_above
         folder = prepare(arguments.work, count, queries)
         result = {"pictures": count, "structure": read_json(folder / "structure.json")}
         result["build"] = in_own_process("build", folder)
         result["search"] = in_own_process("search", folder)
-        results = sorted(
-            [*(one for one in results if one["pictures"] != count), result], key=lambda one: one["pictures"]
-        )
+        results = sorted([*results, result], key=lambda one: one["pictures"])
         machine = {"threads": int(os.environ.get("OMP_NUM_THREADS", os.cpu_count())), "cpus": os.cpu_count()}
         result_of_all = {"benchmark": "search_speed", "top": TOP, "batch": 1, "machine": machine, "sizes": results}
         write_json(arguments.output, result_of_all)
-        print(f"{count:9,d} pictures: {json.dumps(result['search']['ways']['ours'])}", flush=True)
+        shutil.rmtree(folder)
+        minutes = (time.perf_counter() - start) / 60
+        print(f"{count:9,d} pictures, {minutes:.0f} min: {json.dumps(result['search']['ways']['ours'])}", flush=True)
 
 
 if __name__ == "__main__":

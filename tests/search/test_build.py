@@ -139,6 +139,13 @@ def test_what_another_extractor_embedded_is_not_reused(folder, tmp_path, extract
     assert not list(Journal(tmp_path / "cut", {"extractor_sha256": "y"}).entries())
 
 
+def test_an_index_of_an_older_version_is_replaced_by_a_new_one(folder, tmp_path, extractor):
+    output = index(folder, tmp_path / "index", extractor).folder
+    (output / "index.json").write_text('{"count": 4}')
+    counting = Counting()
+    assert len(index(folder, output, counting)) == len(counting.seen) == 5
+
+
 def test_sixteen_bits_transparency_and_rotation_are_respected(folder):
     assert open_picture(folder / "deep.png", 1000).getpixel((0, 0)) == (128, 128, 128)
     assert open_picture(folder / "clear.png", 1000).getpixel((0, 0)) == (255, 255, 255)

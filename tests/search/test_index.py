@@ -1,3 +1,4 @@
+import json
 import os
 
 import numpy as np
@@ -44,6 +45,15 @@ def test_a_folder_without_an_index_and_a_cut_one_are_errors(make_index, tmp_path
     folder = make_index(np.ones((3, 2, 4)))
     np.save(folder / "image_projection.npy", np.ones((2, 2, 4), dtype=np.float16))
     with pytest.raises(ValueError, match="should hold 3 pictures and holds 2"):
+        Index(folder)
+
+
+def test_an_index_of_an_older_version_is_an_error_with_the_way_out(make_index):
+    folder = make_index(np.ones((3, 2, 4)))
+    manifest = json.loads((folder / "index.json").read_text())
+    del manifest["format"]  # as in the first ones, which had no text encoder
+    (folder / "index.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match=r"is a search index of format 1, .* Build it again: .* `make reproduce`"):
         Index(folder)
 
 

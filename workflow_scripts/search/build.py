@@ -13,7 +13,7 @@ from workflow_scripts.config.search import IndexSettings
 from workflow_scripts.features.extractor_checksum import extractor_sha256
 from workflow_scripts.search.entries import Entry
 from workflow_scripts.search.export_text_encoder import export_text_encoder
-from workflow_scripts.search.index import Index
+from workflow_scripts.search.index import FORMAT, Index
 from workflow_scripts.search.journal import Journal
 from workflow_scripts.search.pictures import list_pictures, open_picture, thumbnail
 from workflow_scripts.search.write_index import write_index
@@ -131,8 +131,9 @@ def build_from_image_set(
 
 
 def entries_of(output: Path, checksum: str, settings: IndexSettings) -> Iterator[Entry]:
-    """The entries of the index that stands at `output`, where its extractor and thumbnails are those wanted now."""
-    if not (output / "index.json").exists():
+    """The entries of the index that stands at `output`, where its format, extractor and thumbnails are those wanted."""
+    manifest = output / "index.json"
+    if not manifest.exists() or read_json(manifest).get("format") != FORMAT:
         return
     old = Index(output)
     if old.manifest["extractor_sha256"] == checksum and old.manifest["thumbnail_size"] == settings.thumbnail_size:

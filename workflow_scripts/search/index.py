@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from workflow_scripts.models.feature_extractor import FeatureExtractor
     from workflow_scripts.search.text_encoder import TextEncoder
 
+FORMAT = 2  # of an index's files; the first one had no text encoder and did not say so
 _PICTURES_AT_ONCE = 2048
 _SPARE = 2  # candidates whose every query is scored exactly for each picture that is wanted
 _FEWEST = 24
@@ -53,6 +54,13 @@ class Index:
                 "`python -m workflow_scripts.search.build --images FOLDER --feature-extractor FOLDER --output INDEX`."
             )
         self.manifest: dict[str, Any] = read_json(self.folder / "index.json")
+        written = self.manifest.get("format", 1)
+        if written != FORMAT:
+            raise ValueError(
+                f"{self.folder} is a search index of format {written}, this version reads format {FORMAT}. Build it "
+                "again: that of a scale by `make reproduce`, any other by `python -m workflow_scripts.search.build`, "
+                "as it was built before."
+            )
         try:
             self.projection = np.load(self.folder / "image_projection.npy", mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:

@@ -11,6 +11,7 @@ from workflow_scripts.command_line import write_atomically, write_json
 from workflow_scripts.search.candidates import FILE as CANDIDATES
 from workflow_scripts.search.candidates import build_candidates, can_compress
 from workflow_scripts.search.entries import Entry
+from workflow_scripts.search.index import FORMAT
 
 _UNFINISHED = ".unfinished"
 
@@ -38,7 +39,7 @@ def write_index(output: Path, entries: Sequence[Entry], manifest: dict[str, Any]
         path.replace(output / path.name.removeprefix(".").removesuffix(_UNFINISHED))
     write_atomically(output / "items.jsonl", "".join(lines))
     write_atomically(output / "thumbnails.bin", b"".join(entry.thumbnail for entry in entries))
-    write_json(output / "index.json", manifest)
+    write_json(output / "index.json", {"format": FORMAT} | manifest)
 
 
 def _unfinished(path: Path) -> Path:
