@@ -95,7 +95,7 @@ def test_data_and_trainings_stand_beside_those_of_the_report(page, after, write_
     assert told["image-caption pairs"] == "1234567"
     assert told["trained parameters"] == "16512"
     assert told["finetuning, highest learning rate"] == "0.002"
-    assert told["finetuning, time"] == "2.2 min"
+    assert told["finetuning, time"] == "2 min"
     assert told["pretraining, epochs"] == told["pictures that are searched"] == ""
     assert "<td>2\u202f956\u202f145</td>" in html
 

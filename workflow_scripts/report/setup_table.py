@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workflow_scripts.report.expected import ReportedSetup
+from workflow_scripts.report.html import format_duration
 from workflow_scripts.report.tables import Matrix
+
+_SECONDS = {"h": 3600, "min": 60}
 
 
 def build_setup_table(
@@ -45,6 +48,8 @@ def _of_pairs(pairs: Mapping[str, Any] | None, downloads: Sequence[Mapping[str, 
 def _text(value: float | None, unit: str) -> str:
     if value is None:
         return ""
-    if unit in ("h", "min", "%"):
-        return f"{value:.2g} {unit}" if value < 10 else f"{value:,.0f} {unit}"
+    if unit in _SECONDS:
+        return format_duration(value * _SECONDS[unit])
+    if unit == "%":
+        return f"{value:.0f} %"
     return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else f"{value:g}"
