@@ -6,7 +6,7 @@ from PIL import Image
 
 from workflow_scripts.report.choose_examples import choose, is_good, picture_url
 from workflow_scripts.report.collect_results import main as collect
-from workflow_scripts.report.html import format_duration
+from workflow_scripts.report.pages import format_duration
 from workflow_scripts.report.render_figures import main as figures
 from workflow_scripts.report.render_page import main, read_times
 

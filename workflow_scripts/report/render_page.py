@@ -16,8 +16,8 @@ from workflow_scripts.report.expected import (
     by_id,
     read_expected,
 )
-from workflow_scripts.report.html import inline_svg, render
 from workflow_scripts.report.names import split_experiment
+from workflow_scripts.report.pages import inline_svg, render
 from workflow_scripts.report.photo_tables import has_photographs
 from workflow_scripts.report.provenance import describe_runs, origin_of
 from workflow_scripts.report.render_tables import breakdowns_of, build_tables

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workflow_scripts.report.expected import ReportedSetup
-from workflow_scripts.report.html import format_duration
+from workflow_scripts.report.pages import format_duration
 from workflow_scripts.report.tables import Matrix
 
 _SECONDS = {"h": 3600, "min": 60}

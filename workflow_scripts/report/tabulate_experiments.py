@@ -7,7 +7,7 @@ from pathlib import Path
 
 from workflow_scripts.command_line import run_command, write_atomically
 from workflow_scripts.report.experiment_table import build_experiment_table
-from workflow_scripts.report.html import render
+from workflow_scripts.report.pages import render
 from workflow_scripts.report.provenance import describe_runs
 from workflow_scripts.report.tables import WRITERS
 
