@@ -95,6 +95,8 @@ def describe_survey(folder: Path) -> dict[str, Any]:
     plot = folder / "distribution.svg"
     return {
         "table": to_matrix(summary),
+        "id": summary["survey"],
+        "run_id": summary["run_id"],
         "questions": summary["questions"],
         "other_responses": summary["other_responses"],
         "plot": inline_svg(plot) if plot.exists() else None,
