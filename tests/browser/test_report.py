@@ -12,6 +12,7 @@ from workflow_scripts.report.render_pdf import print_page
 
 pytestmark = pytest.mark.browser
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "report"))
+ACCURACY = "visual_genome.exact_match.after"
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def page(tmp_path_factory):
     from workflow_scripts.survey.summarise import main as summarise
 
     folder = tmp_path_factory.mktemp("report")
-    figure = {"id": "visual_genome.exact_match.after", "value": 61.3, "unit": "%", "n": 100, "ci95": [58.3, 64.3]}
+    figure = {"id": ACCURACY, "value": 61.3, "unit": "%", "n": 100, "ci95": [58.3, 64.3]}
     kinds = {"what": {"value": 40.0, "n": 60}, "where": {"value": 80.0, "n": 40}}
     scores = {"benchmark": "visual_genome", "id": figure["id"], "definition": "As known.", "figures": [figure]}
     write_json(folder / "vg/after-0123456789ab/scores.json", scores | {"breakdown": kinds, "command": "python -m x"})
@@ -84,6 +85,37 @@ def test_every_link_of_the_page_leads_to_a_place_in_it(browser, page):
     assert links
     assert all(link.startswith("#") for link in links)
     assert browser.evaluate("[...document.querySelectorAll('a')].every(one => document.querySelector(one.hash))")
+
+
+@pytest.fixture
+def experiments(tmp_path):
+    """The page of two experiments, of which the second is better, by the scores of an evaluation each."""
+    from workflow_scripts.command_line import write_json
+    from workflow_scripts.report.tabulate_experiments import main as tabulate
+
+    rows = {}
+    for label, right in (("report", 20), ("mlp", 50)):
+        path = tmp_path / f"visual_genome/after-{label}-0123456789ab/scores.json"
+        values = {f"q{n}": 100.0 * (n < right) for n in range(60)}
+        value = sum(values.values()) / 60
+        figure = {"id": ACCURACY, "value": value, "unit": "%", "n": 60, "ci95": [value - 9, value + 9]}
+        answers = {"per_question": values, "image_of_question": {name: name for name in values}}
+        write_json(path, {"id": ACCURACY, "figures": [figure], "command": f"python -m score {label}"} | answers)
+        rows[label] = {ACCURACY: str(path)}
+    tabulate(["--experiments", json.dumps(rows), "--output", str(tmp_path / "table")])
+    return tmp_path / "table" / "index.html"
+
+
+@pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
+def test_a_cell_of_the_experiments_leads_to_its_command(browser, experiments, phone, screenshots):
+    browser.size(*((390, 844) if phone else (1280, 900)), phone=phone)
+    browser.open(experiments.as_uri())
+    browser.wait_for("document.readyState === 'complete'")
+    assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert "83.3* ↑" in browser.evaluate("document.querySelector('table').innerText")
+    browser.screenshot(screenshots / f"experiments-{'phone' if phone else 'desk'}.png")
+    browser.evaluate("[...document.querySelectorAll('td a')].at(-1).click()")
+    assert "python -m score mlp" in browser.evaluate("document.querySelector(':target').innerText")
 
 
 def test_the_report_is_printed_with_its_pictures(browser, page):
