@@ -73,7 +73,7 @@ def first_batch(folder: Path, step: int) -> dict[str, float | str]:
     prepare_samples(folder / "prepared", folder / "samples.parquet", stores, None, "0")
     samples = Samples(folder / "prepared", folder / "samples.parquet", stores)
     opened = time.perf_counter()
-    order = BatchOrder(samples.lengths, BATCH, 0, 32, samples.feature_rows())
+    order = BatchOrder(samples.lengths, BATCH, 0, 32, samples.image_rows())
     indices = order.batch(step)
     samples.batch(indices)
     ended, spent = time.perf_counter(), time.process_time() - used

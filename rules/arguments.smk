@@ -11,10 +11,27 @@ def run_of(wildcards):
     return RUNS[f"{wildcards.stage}/{wildcards.run}"]
 
 
-def run_features(wildcards):
-    """The features that a training reads."""
+def images_for(run, names):
+    """Image sets as a training of the adaptor, or who predicts with it, reads them: features, or the pictures."""
+    if run.settings.features == "cached":
+        return {"features": [at(CHAIN.features(name), "manifest.json") for name in names]}
+    return {
+        "images": [at(CHAIN.images(name), "manifest.json") for name in names],
+        "feature_extractor": at(CHAIN.feature_extractor, "SHA256SUMS"),
+    }
+
+
+def image_options(input):
+    """The same as options of a command."""
+    if input.get("features"):
+        return ["--features", *folders(input.features)]
+    return ["--images", *folders(input.images), "--feature-extractor", folder(input.feature_extractor)]
+
+
+def run_images(wildcards):
+    """What a training reads of its images."""
     run = run_of(wildcards)
-    return [at(CHAIN.features(name), "manifest.json") for name in CHAIN_OF_RUN[run.path].sample_image_sets(run.area)]
+    return images_for(run, CHAIN_OF_RUN[run.path].sample_image_sets(run.area))
 
 
 def run_initial_adaptor(wildcards):
@@ -24,6 +41,11 @@ def run_initial_adaptor(wildcards):
 
 def evaluation_of(wildcards):
     return BY_PATH[f"evaluation/{wildcards.benchmark}/{wildcards.evaluation}"]
+
+
+def evaluation_images(wildcards):
+    """What predictions read of a benchmark's images."""
+    return images_for(evaluation_of(wildcards).run, [CHAIN.benchmark_image_set(wildcards.benchmark)])
 
 
 def evaluated_run(wildcards):

@@ -3,8 +3,8 @@
 
 rule predict:
     input:
+        unpack(evaluation_images),
         questions=lambda wildcards: at(evaluation_of(wildcards).benchmark, "questions.parquet"),
-        features=lambda wildcards: at(CHAIN.features(CHAIN.benchmark_image_set(wildcards.benchmark)), "manifest.json"),
         language_model=lambda wildcards: at(evaluation_of(wildcards).run.parents["language_model"], "SHA256SUMS"),
         adaptor=lambda wildcards: at(evaluation_of(wildcards).run, "adaptor.safetensors"),
     output:
@@ -22,14 +22,14 @@ rule predict:
     resources:
         **job("predict", mem_mb=2000, runtime=240),
     params:
-        features=lambda wildcards, input: folder(input.features),
+        images=lambda wildcards, input: image_options(input),
         language_model=lambda wildcards, input: folder(input.language_model),
         settings=settings_json(SCALE.predict),
         shuffle=lambda wildcards: ["--shuffle-images"] if evaluation_of(wildcards).shuffle_images else [],
         code=code_digest("workflow_scripts.evaluation.predict"),
     shell:
         "python -m workflow_scripts.evaluation.predict --questions {input.questions:q}"
-        " --features {params.features:q} --language-model {params.language_model:q} --adaptor {input.adaptor:q}"
+        " {params.images:q} --language-model {params.language_model:q} --adaptor {input.adaptor:q}"
         " --settings {params.settings:q} {params.shuffle} --output {output:q} 2>&1 | tee {log:q}"
 
 

@@ -24,8 +24,8 @@ rule choose_survey_questions:
 
 rule predict_survey:
     input:
+        **images_for(SURVEY_RUN, SURVEY_BENCHMARK.parents),
         questions=f"{R}/survey/questions.parquet",
-        features=[at(CHAIN.features(name), "manifest.json") for name in SURVEY_BENCHMARK.parents],
         language_model=at(CHAIN.language_model, "SHA256SUMS"),
         adaptor=at(SURVEY_RUN, "adaptor.safetensors"),
     output:
@@ -40,13 +40,13 @@ rule predict_survey:
     resources:
         **job("predict", mem_mb=2000, runtime=60),
     params:
-        features=lambda wildcards, input: folders(input.features),
+        images=lambda wildcards, input: image_options(input),
         language_model=lambda wildcards, input: folder(input.language_model),
         # Descriptions are long.
         settings=settings_json(SCALE.predict.model_copy(update={"max_new_tokens": 96})),
         code=code_digest("workflow_scripts.evaluation.predict"),
     shell:
-        "python -m workflow_scripts.evaluation.predict --questions {input.questions:q} --features {params.features:q}"
+        "python -m workflow_scripts.evaluation.predict --questions {input.questions:q} {params.images:q}"
         " --language-model {params.language_model:q} --adaptor {input.adaptor:q} --settings {params.settings:q}"
         " --output {output:q} 2>&1 | tee {log:q}"
 

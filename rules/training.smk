@@ -3,9 +3,9 @@
 
 rule train_adaptor:
     input:
+        unpack(run_images),
         samples=lambda wildcards: at(run_of(wildcards).parents["samples"], "samples.parquet"),
         manifest=lambda wildcards: at(run_of(wildcards).parents["samples"], "manifest.json"),
-        features=run_features,
         language_model=lambda wildcards: at(run_of(wildcards).parents["language_model"], "SHA256SUMS"),
         initial_adaptor=run_initial_adaptor,
     output:
@@ -29,7 +29,7 @@ rule train_adaptor:
         attempt=lambda wildcards, attempt: attempt,
     params:
         folder=lambda wildcards, output: folder(output[0]),
-        features=lambda wildcards, input: folders(input.features),
+        images=lambda wildcards, input: image_options(input),
         language_model=lambda wildcards, input: folder(input.language_model),
         initial_adaptor=lambda wildcards, input: (
             ["--initial-adaptor", input.initial_adaptor] if input.initial_adaptor else []
@@ -46,7 +46,7 @@ rule train_adaptor:
         "python -m workflow_scripts.training.launch --nodes {resources.nodes} --gpu {resources.gpu}"
         " --gres={resources.gres:q} --batch-size {params.batch_size} -- --run-folder {params.folder:q}"
         " --stage {wildcards.stage} --label {params.label:q} --samples {input.samples:q}"
-        " --samples-manifest {input.manifest:q} --features {params.features:q}"
+        " --samples-manifest {input.manifest:q} {params.images:q}"
         " --language-model {params.language_model:q} {params.initial_adaptor:q}"
         " --settings {params.settings:q} --identity {params.identity:q} --attempt {resources.attempt}"
         " --tracking-uri {params.tracking:q} --experiment {params.scale:q}"

@@ -51,11 +51,19 @@ def test_a_changed_world_changes_everything():
         assert getattr(before, name).path != getattr(after, name).path
 
 
+def test_settings_that_were_added_later_leave_the_ids_of_trainings_without_them():
+    run = chain_of().run("pretrain")
+    assert not {"features", "q_former_query", "train_q_former"} & run.identity["settings"].keys()
+    assert chain_of(pretrain={"features": "cached"}).run("pretrain").key == run.key
+    assert chain_of(pretrain={"features": "online"}).run("pretrain").key != run.key
+
+
 def test_experiments_share_the_trainings_that_are_the_same():
     found = all_chains()
     assert found["okvqa"].run("finetune").path == found["report"].run("finetune").path
     runs = {run.path for chain in found.values() for run in chain.runs}
-    assert len(runs) == 4 + 3 + 1, "the report's, those of `mlp`, and the finetuning of `no_pretraining`"
+    own = {"report": 4, "mlp": 3, "q_former_query": 1, "q_former_trained": 2, "no_pretraining": 1}
+    assert len(runs) == sum(own.values()), "an empty query adds nothing: `q_former_query` has the report's pretraining"
 
 
 def test_a_shared_run_carries_the_name_of_the_first_experiment_that_asks_for_it():
@@ -78,7 +86,8 @@ def test_the_plain_figures_are_those_of_the_report_in_whatever_order_experiments
     found = evaluations(chains(load_settings(config, ROOT / "scales")).values())
     after = {evaluation.figure: evaluation.run.name for evaluation in found if evaluation.variant == "after"}
     plain = "visual_genome.exact_match.after"
-    assert after == {plain: "report", **{f"{plain}@{name}": name for name in ("hot", "mlp", "no_pretraining")}}
+    others = ("hot", "mlp", "q_former_query", "q_former_trained", "no_pretraining")
+    assert after == {plain: "report", **{f"{plain}@{name}": name for name in others}}
 
 
 def test_stages_that_a_scale_has_no_data_for_are_left_out():

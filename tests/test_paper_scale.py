@@ -16,11 +16,10 @@ CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
 SCALE = load_settings(merge(CONFIG, {"scale": "paper"}), ROOT / "scales").values
 
 
-@pytest.fixture(scope="module")
-def jobs(tmp_path_factory):
+def planned(results, *targets):
     """The planned jobs: rule, threads and resources of each."""
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "64", "--config", "scale=paper"]
-    command.append(f"results={tmp_path_factory.mktemp('results')}")
+    command = [sys.executable, "-m", "snakemake", *targets, "--dry-run", "--cores", "64", "--config", "scale=paper"]
+    command.append(f"results={results}")
     done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr[-3000:]
     blocks = re.split(r"\n(?=rule |localrule )", done.stdout)[1:]
@@ -30,14 +29,30 @@ def jobs(tmp_path_factory):
             dict(re.findall(r"(\w+)=([^,\s]+)", re.search(r"resources: (.*)", block).group(1))),
         )
         for block in blocks
-        if not block.startswith(("rule all:", "localrule all:"))
+        if not re.match(r"(local)?rule (all|experiments):", block)
     ]
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory):
+    return planned(tmp_path_factory.mktemp("results"))
 
 
 def test_the_plan_has_fewer_than_a_thousand_jobs_each_with_time_memory_gpus_and_disk(jobs):
     assert 50 < len(jobs) < 1000
     for rule, resources in jobs:
         assert {"runtime", "mem_mb", "gpu", "disk_mb"} <= resources.keys(), rule
+
+
+def test_all_experiments_are_planned_with_what_each_of_their_jobs_asks_for(jobs, tmp_path):
+    of_all = planned(tmp_path, "experiments")
+    assert len(of_all) < 1000
+    for rule, resources in of_all:
+        assert {"runtime", "mem_mb", "gpu", "disk_mb"} <= resources.keys(), rule
+    trainings = [resources for rule, resources in of_all if rule == "train_adaptor"]
+    # Of `mlp`, of both with another Q-Former, and of `no_pretraining`.
+    assert len(trainings) == sum(rule == "train_adaptor" for rule, _ in jobs) + 3 + 1 + 2 + 1
+    assert all(int(resources["gpu"]) > 0 for resources in trainings)
 
 
 def test_jobs_ask_for_what_the_scale_says_and_gpu_jobs_for_the_partition_with_gpus(jobs):

@@ -8,7 +8,7 @@ from PIL import Image
 from tiny_results import random_picture
 
 from workflow_scripts.config.demo import AnswerSettings
-from workflow_scripts.demo.conversation import Stopped
+from workflow_scripts.demo.conversation import Conversation, Look, Stopped
 
 QUESTIONS = ["what colour is the cat?", "what is in the picture?", ""]
 
@@ -76,6 +76,28 @@ def test_another_adaptor_answers_otherwise(system):
     assert first != second
 
 
+def test_an_adaptor_whose_q_former_was_trained_or_reads_the_question_answers_by_that(system, tiny_results, tmp_path):
+    from workflow_scripts.models.adaptor import load_adaptor, save_adaptor
+
+    usual = tiny_results / "finetune/report-2/adaptor.safetensors"
+    adaptor, extractor = load_adaptor(usual), system.conversation._extractor
+    queries = extractor.model.query_tokens
+    save_adaptor(adaptor, tmp_path / "same", q_former={"query_tokens": queries})
+    save_adaptor(adaptor, tmp_path / "other", q_former={"query_tokens": queries.flip(1).cumsum(1)})
+    save_adaptor(adaptor, tmp_path / "reads", {"q_former_query": "true"})
+    files = {"usual": usual, **{name: tmp_path / name for name in ("same", "other", "reads")}}
+    conversation = Conversation(extractor, tiny_results / "models/language_model-bbb", files)
+    look = conversation.look_at(random_picture(2))[0]
+    said = {
+        name: list(
+            conversation.answer(look, "what colour?", AnswerSettings(max_new_tokens=12), threading.Event(), name)
+        )
+        for name in files
+    }
+    assert said["same"][-1] == said["usual"][-1]
+    assert len({said[name][-1] for name in ("usual", "other", "reads")}) == 3
+
+
 @pytest.mark.parametrize("beams", [1, 4])
 def test_stop_ends_an_answer_at_the_next_token(system, slow, beams):
     conversation, stop = system.conversation, threading.Event()
@@ -110,7 +132,7 @@ def test_a_question_cannot_end_its_own_turn(system, question):
 
 
 def test_a_failing_model_fails_where_the_answer_is_taken(system):
-    wrong = np.zeros((1, 3, 5), dtype=np.float32)
+    wrong = Look(np.zeros((1, 3, 5), dtype=np.float32), torch.zeros(1, 3, 32, 32))
     with pytest.raises(RuntimeError):
         list(system.conversation.answer(wrong, "what?", AnswerSettings(), threading.Event()))
 
@@ -118,4 +140,4 @@ def test_a_failing_model_fails_where_the_answer_is_taken(system):
 def test_a_picture_of_the_index_and_the_same_one_uploaded_give_the_same_features(system, tiny_results):
     row = next(row for row, item in enumerate(system.index.items) if item["id"] == "03.png")
     uploaded = system.see(Image.open(tiny_results / "pictures/03.png").convert("RGB"), "yours")
-    assert np.array_equal(system.see_row(row).query_output, uploaded.query_output)
+    assert np.array_equal(system.see_row(row).look.query_output, uploaded.look.query_output)

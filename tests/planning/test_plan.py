@@ -55,6 +55,22 @@ def test_gpu_hours_follow_from_operations_and_peak(tmp_path):
     assert pretrain.basis == "formula"
 
 
+def test_online_features_take_operations_in_every_epoch_and_no_disk(tmp_path):
+    online = [*REPORT_SIZES, "pretrain={batch_size: 192, epochs: 4, features: online}"]
+    stages, other = (all_stages(context(tmp_path, find_machine("8xa100"), sizes)) for sizes in (REPORT_SIZES, online))
+    more = float(stage(other, "pretrain").notes[0].split()[0]) - float(stage(stages, "pretrain").notes[0].split()[0])
+    # EVA-CLIP-g: twice its billion weights for each of 257 tokens, and attention; the Q-Former is small beside it.
+    assert more == pytest.approx(2 * 1.01e9 * 257, rel=0.1)
+    assert stage(other, "pretrain").memory_bytes > stage(stages, "pretrain").memory_bytes + 4e9
+    bytes_a_picture = 2 * 32 * (768 + 256)
+    saved = stage(stages, "extract features").disk_bytes - stage(other, "extract features").disk_bytes
+    assert saved == pytest.approx((118287 + 800_000) * bytes_a_picture, rel=1e-3)
+    trained = [*REPORT_SIZES, "pretrain={batch_size: 192, epochs: 4, features: online, train_q_former: true}"]
+    q_former = stage(all_stages(context(tmp_path, find_machine("8xa100"), trained)), "pretrain")
+    assert float(q_former.notes[0].split()[0]) > float(stage(other, "pretrain").notes[0].split()[0])
+    assert q_former.disk_bytes > stage(other, "pretrain").disk_bytes + 1e9, "checkpoints hold the Q-Former"
+
+
 def test_a_training_longer_than_a_job_takes_several_with_a_start_each(tmp_path):
     long = stage(all_stages(context(tmp_path, find_machine("8xa100"), REPORT_SIZES)), "pretrain")
     hours = long.gpu_hours() / 8

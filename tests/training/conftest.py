@@ -102,12 +102,15 @@ class Trainer:
             "--stage": "pretrain",
             "--samples": samples,
             "--samples-manifest": samples.with_suffix(".json"),
-            "--features": self.world / "features" / "set",
             "--language-model": self.world / "language_model",
             "--settings": json.dumps(SETTINGS | (settings or {})),
             "--identity": json.dumps({"stage": "pretrain", "name": "tiny"}),
             "--code-digest": "one",
         }
+        if (settings or {}).get("features") == "online":
+            values |= {"--images": self.world / "images", "--feature-extractor": self.world / "extractor"}
+        else:
+            values["--features"] = self.world / "features" / "set"
         values |= {f"--{name.replace('_', '-')}": value for name, value in options.items()}
         return [str(part) for pair in values.items() for part in pair]
 

@@ -1,6 +1,6 @@
 """Settings of a training run of the adaptor: pretraining and every finetuning."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -8,12 +8,32 @@ from workflow_scripts.config.base import Section
 
 # How a run is carried out: it may be resumed under other values of the fields that are marked so.
 OPERATIONAL = {"identity": False}
+# Came when there were trainings already: at its default a field is no part of an identity, and these keep theirs.
+ADDED = {"identity": "unless default"}
 
 
 class TrainingSettings(Section):
     """What is trained, for how long, in which steps; the learning rate rises linearly, then falls as a cosine."""
 
     adaptor: Literal["linear", "mlp"] = Field("linear", description="Kind of adaptor: one affine map, or two.")
+    features: Literal["cached", "online"] = Field(
+        "cached",
+        description="cached: features were computed once and are read; online: the feature extractor runs inside the "
+        "training, from the pictures, and no cache takes disk.",
+        json_schema_extra=ADDED,
+    )
+    q_former_query: bool = Field(
+        False,
+        description="Give the Q-Former the query too, as InstructBLIP does; an empty one adds nothing. "
+        "Needs online features.",
+        json_schema_extra=ADDED,
+    )
+    train_q_former: bool = Field(
+        False,
+        description="Train the Q-Former with the adaptor, without dropout; its vision encoder stays frozen. "
+        "Needs online features.",
+        json_schema_extra=ADDED,
+    )
     standardise_features: bool = Field(
         False,
         description="Start the adaptor as if features were standardised and soft tokens as wide as the "
@@ -76,6 +96,22 @@ class TrainingSettings(Section):
         description="Kept free at the end of the wall time, beside the time that a checkpoint takes.",
         json_schema_extra=OPERATIONAL,
     )
+
+    def defining(self) -> dict[str, Any]:
+        """The values that decide a result; of fields marked `unless default` those that were set."""
+        fields = type(self).model_fields
+        return {
+            name: value
+            for name, value in super().defining().items()
+            if fields[name].json_schema_extra != ADDED or value != fields[name].default
+        }
+
+    @model_validator(mode="after")
+    def _q_former_has_pictures(self) -> Self:
+        for name in ("q_former_query", "train_q_former"):
+            if getattr(self, name) and self.features != "online":
+                raise ValueError(f"{name} needs features = 'online': cached features are what the Q-Former gave before")
+        return self
 
     @model_validator(mode="after")
     def _rates_and_epochs_fit(self) -> Self:

@@ -44,7 +44,7 @@ class Api:
             else:
                 seen = system.see_row(system.row_of(picture))
             stop = threading.Event()
-            yield from system.conversation.answer(seen.query_output, question, settings, stop, answers or names[0])
+            yield from system.conversation.answer(seen.look, question, settings, stop, answers or names[0])
         except Exception as error:
             raise gr.Error(sentence(error), print_exception=False) from error
 

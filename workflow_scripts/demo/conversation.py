@@ -1,11 +1,12 @@
 """Answers about a picture as they grow: the evaluation's inference, which a visitor can follow and stop.
 
-In shapes: Q queries, D feature width, P projection width.
+In shapes: Q queries, D feature width, P projection width, H x W the extractor's picture.
 """
 
 import queue
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from workflow_scripts.config.demo import AnswerSettings
 from workflow_scripts.models.adaptor import load_adaptor
 from workflow_scripts.models.feature_extractor import FeatureExtractor
 from workflow_scripts.models.language_model import load_language_model
+from workflow_scripts.models.online_features import needs_pictures, online_features_of
 from workflow_scripts.models.prompt import Prompt
 from workflow_scripts.models.vision_language_model import VisionLanguageModel
 
@@ -25,6 +27,15 @@ _HEARTBEAT_SECONDS = 0.25
 
 class Stopped(Exception):
     """The answer is not wanted any more."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A picture as models are given it: query output [1, Q, D], and pixels [1, 3, H, W] for an adaptor whose Q-Former
+    is not the extractor's, or is given the question too."""
+
+    query_output: np.ndarray
+    pixels: torch.Tensor
 
 
 class Conversation:
@@ -39,7 +50,12 @@ class Conversation:
         frozen, tokenizer = load_language_model(language_model, dtype=dtype, device=self._device)
         prompt = Prompt(tokenizer)
         self._models = {
-            name: VisionLanguageModel(load_adaptor(path).to(self._device), frozen, prompt).eval()
+            name: VisionLanguageModel(
+                load_adaptor(path).to(self._device),
+                frozen,
+                prompt,
+                online_features_of(path, extractor) if needs_pictures(path) else None,
+            ).eval()
             for name, path in adaptors.items()
         }
         self._prompt = prompt
@@ -51,22 +67,23 @@ class Conversation:
         """The names of the adaptors that can answer; the first one is the usual one."""
         return list(self._models)
 
-    def look_at(self, picture: Image.Image) -> tuple[np.ndarray, np.ndarray]:
-        """Query output [1, Q, D] of a picture, rounded as in the feature stores, which the evaluation reads, and its
-        projection [Q, P]."""
+    def look_at(self, picture: Image.Image) -> tuple[Look, np.ndarray]:
+        """Look at a picture; its query output is rounded as in the feature stores, which the evaluation reads.
+        Beside it the projection [Q, P]."""
         pixels = self._extractor.transform(picture).unsqueeze(0)
         query_output, projection = self._extractor.extract_images(pixels)
-        return query_output.cpu().numpy().astype(np.float16).astype(np.float32), projection[0].cpu().numpy()
+        rounded = query_output.cpu().numpy().astype(np.float16).astype(np.float32)
+        return Look(rounded, pixels), projection[0].cpu().numpy()
 
     def answer(
         self,
-        query_output: np.ndarray,
+        look: Look,
         question: str,
         settings: AnswerSettings,
         stop: threading.Event,
         adaptor: str | None = None,
     ) -> Iterator[str]:
-        """Yield the answer about query output [1, Q, D] as it grows, the whole of it last.
+        """Yield the answer about a picture as it grows, the whole of it last.
 
         Several times a second something is yielded even where nothing is new, so that whoever takes the answers can
         stop taking them. Setting `stop`, or closing this generator, ends the work at the next token; then Stopped is
@@ -78,7 +95,7 @@ class Conversation:
         def work() -> None:
             try:
                 with self._one_at_a_time:
-                    news.put(("whole", self._generate(model, query_output, question, settings, stop, news)))
+                    news.put(("whole", self._generate(model, look, question, settings, stop, news)))
             except BaseException as error:  # raised again where the answer is taken
                 news.put(("failed", error))
 
@@ -103,7 +120,7 @@ class Conversation:
     def _generate(
         self,
         model: VisionLanguageModel,
-        query_output: np.ndarray,
+        look: Look,
         question: str,
         settings: AnswerSettings,
         stop: threading.Event,
@@ -121,9 +138,9 @@ class Conversation:
 
         hook = self._language_model.register_forward_pre_hook(before_each_token, with_kwargs=True)
         try:
-            features = torch.from_numpy(query_output).to(self._device)
+            images = torch.from_numpy(look.query_output) if model.features is None else look.pixels
             return model.generate(
-                features,
+                images.to(self._device),
                 [question],
                 max_new_tokens=settings.max_new_tokens,
                 num_beams=settings.num_beams,

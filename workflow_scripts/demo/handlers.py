@@ -146,7 +146,7 @@ class Handlers:
                 by, text = name if len(compared) > 1 else "", ""
                 talk.append(message("assistant", "…", by))
                 yield ("", talk, seen.shown, note("Thinking."), *busy) if place == 0 else _grown(talk)
-                for text in self.system.conversation.answer(seen.query_output, question, settings, stop, name):
+                for text in self.system.conversation.answer(seen.look, question, settings, stop, name):
                     talk[-1] = message("assistant", text or "…", by)
                     yield _grown(talk)
                 talk[-1] = message("assistant", text or "(The model said nothing.)", by)

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from workflow_scripts.config.demo import DemoSettings
-from workflow_scripts.demo.conversation import Conversation
+from workflow_scripts.demo.conversation import Conversation, Look
 from workflow_scripts.demo.find_experiment import Experiment
 from workflow_scripts.features.attention_map import attention_map
 from workflow_scripts.models.feature_extractor import FeatureExtractor
@@ -20,12 +20,12 @@ from workflow_scripts.search.query import load_extractor_of, text_encoder_of
 
 @dataclass(frozen=True)
 class Seen:
-    """A picture that is talked about: its name, how it is shown, query output [1, Q, D] and projection [Q, P], and its
-    id where it is one of the index."""
+    """A picture that is talked about: its name, how it is shown, the look that answers are about, its projection
+    [Q, P], and its id where it is one of the index."""
 
     name: str
     shown: Image.Image
-    query_output: np.ndarray
+    look: Look
     projection: np.ndarray
     id: str = ""
 
@@ -78,7 +78,7 @@ class System:
 
     def see(self, picture: Image.Image, name: str, picture_id: str = "") -> Seen:
         """Look at any picture."""
-        query_output, projection = self.conversation.look_at(picture)
+        look, projection = self.conversation.look_at(picture)
         shown = picture.copy()
         shown.thumbnail((self.settings.shown_size, self.settings.shown_size))
-        return Seen(name, shown, query_output, projection, picture_id)
+        return Seen(name, shown, look, projection, picture_id)

@@ -1,14 +1,19 @@
-"""Answer the questions of a benchmark with an adaptor, from cached features."""
+"""Answer the questions of a benchmark with an adaptor, from cached features or from pictures."""
 
 import argparse
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workflow_scripts.command_line import progress, run_command
 from workflow_scripts.config.evaluation import PredictSettings
 from workflow_scripts.evaluation.predictions import read_questions, write_predictions
+
+if TYPE_CHECKING:
+    from workflow_scripts.features.image_inputs import ImageInputs
+    from workflow_scripts.models.online_features import OnlineFeatures
 
 
 def shuffle_images(images: Sequence[str], seed: int) -> list[str]:
@@ -31,10 +36,37 @@ def batches_by_length(lengths: Sequence[int], batch_size: int) -> Iterator[list[
         yield order[start : start + batch_size]
 
 
+@dataclass(frozen=True)
+class ImageFolders:
+    """Where images come from: feature stores, or image sets and the feature extractor for their pictures."""
+
+    features: Sequence[Path] = ()
+    images: Sequence[Path] = ()
+    feature_extractor: Path | None = None
+
+
+def open_images(given: ImageFolders, adaptor: Path, device: str) -> "tuple[ImageInputs, OnlineFeatures | None]":
+    """Open what the model is given of images, and for pixels what makes an adaptor's query output of them."""
+    from workflow_scripts.features.image_inputs import CachedFeatures, Pixels
+    from workflow_scripts.models.online_features import needs_pictures, online_features_of
+
+    if given.feature_extractor is None:
+        if needs_pictures(adaptor):
+            raise ValueError(
+                f"{adaptor} was trained behind a Q-Former of its own, or one that is given the query: cached features "
+                "are of another; name the pictures by --images and --feature-extractor."
+            )
+        return CachedFeatures.open(given.features), None
+    from workflow_scripts.models.feature_extractor import load_feature_extractor
+
+    extractor = load_feature_extractor(given.feature_extractor, device=device)
+    return Pixels(given.images, extractor.transform), online_features_of(adaptor, extractor)
+
+
 def answer_questions(
     questions: Sequence[Mapping[str, Any]],
     images: Sequence[str],
-    features: Sequence[Path],
+    given: ImageFolders,
     language_model: Path,
     adaptor: Path,
     settings: PredictSettings,
@@ -43,7 +75,6 @@ def answer_questions(
     """Answers [N] of the system to the questions [N] about the images [N], in their order."""
     import torch
 
-    from workflow_scripts.features.store import FeatureStores
     from workflow_scripts.models.adaptor import load_adaptor
     from workflow_scripts.models.language_model import load_language_model
     from workflow_scripts.models.prompt import Prompt
@@ -55,17 +86,16 @@ def answer_questions(
     cuda = torch.cuda.is_available()
     device = "cuda" if cuda else "cpu"
     dtype = torch.bfloat16 if cuda and torch.cuda.is_bf16_supported() else torch.float16 if cuda else torch.float32
-    stores = FeatureStores.open(features)
+    inputs, online = open_images(given, adaptor, device)
     frozen, tokenizer = load_language_model(language_model, dtype=dtype, device=device)
-    model = VisionLanguageModel(load_adaptor(adaptor).to(device), frozen, Prompt(tokenizer)).eval()
+    model = VisionLanguageModel(load_adaptor(adaptor).to(device), frozen, Prompt(tokenizer), online).eval()
 
     queries = [question["query"] for question in questions]
     batches = list(batches_by_length([len(tokenizer(query).input_ids) for query in queries], settings.batch_size))
     answers = [""] * len(questions)
     for batch in progress(batches, total=len(batches), label="batches of questions"):
-        query_output = torch.from_numpy(stores.query_output([images[position] for position in batch])).to(device)
         generated = model.generate(
-            query_output,
+            inputs.of([images[position] for position in batch]).to(device),
             [queries[position] for position in batch],
             max_new_tokens=settings.max_new_tokens,
             num_beams=settings.num_beams,
@@ -79,7 +109,10 @@ def answer_questions(
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--questions", type=Path, required=True, help="benchmark table")
-    parser.add_argument("--features", type=Path, nargs="+", required=True, help="feature stores with its images")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--features", type=Path, nargs="+", help="feature stores with its images")
+    source.add_argument("--images", type=Path, nargs="+", help="folders of its image sets; with --feature-extractor")
+    parser.add_argument("--feature-extractor", type=Path, help="folder of the LAVIS checkpoint, for --images")
     parser.add_argument("--language-model", type=Path, required=True)
     parser.add_argument("--adaptor", type=Path, required=True, help="adaptor.safetensors")
     parser.add_argument("--output", type=Path, required=True, help="predictions.jsonl to write")
@@ -87,6 +120,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--shuffle-images", action="store_true", help="ask each question about another image")
     parser.add_argument("--seed", type=int, default=0, help="seed of shuffling and sampling")
     arguments = parser.parse_args(argv)
+    if (arguments.images is None) != (arguments.feature_extractor is None):
+        raise ValueError("--images and --feature-extractor belong together: name both, or --features alone.")
 
     questions = read_questions(arguments.questions)
     images = [question["image"] for question in questions]
@@ -95,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     answers = answer_questions(
         questions,
         images,
-        arguments.features,
+        ImageFolders(arguments.features or (), arguments.images or (), arguments.feature_extractor),
         arguments.language_model,
         arguments.adaptor,
         arguments.settings,

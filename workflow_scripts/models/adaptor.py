@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from workflow_scripts.command_line import write_atomically
 
 KINDS = ("linear", "mlp")
+_Q_FORMER = "q_former."
 
 
 class LinearAdaptor(nn.Module):
@@ -105,17 +106,24 @@ def build_adaptor(
     return adaptor
 
 
-def save_adaptor(adaptor: Adaptor, path: Path, metadata: Mapping[str, Any] | None = None) -> None:
-    """Write an adaptor as one safetensors file whose metadata name its kind and widths."""
+def save_adaptor(
+    adaptor: Adaptor,
+    path: Path,
+    metadata: Mapping[str, Any] | None = None,
+    q_former: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write an adaptor as one safetensors file whose metadata name its kind and widths.
+
+    Weights of a Q-Former that was trained with it stand in the same file: one is of no use without the other.
+    """
     header = {key: value if isinstance(value, str) else json.dumps(value) for key, value in (metadata or {}).items()}
     header |= {
         "kind": adaptor.kind,
         "in_features": str(adaptor.in_features),
         "out_features": str(adaptor.out_features),
     }
-    state = {
-        name: tensor.detach().to("cpu", torch.float32).contiguous() for name, tensor in adaptor.state_dict().items()
-    }
+    named = adaptor.state_dict() | {_Q_FORMER + name: tensor for name, tensor in (q_former or {}).items()}
+    state = {name: tensor.detach().to("cpu", torch.float32).contiguous() for name, tensor in named.items()}
     write_atomically(path, _with_sorted_header(save(state, metadata=header)))
 
 
@@ -148,10 +156,22 @@ def load_adaptor(path: Path) -> Adaptor:
     path = Path(path)
     metadata = read_adaptor_metadata(path)
     adaptor = build_adaptor(metadata["kind"], int(metadata["in_features"]), int(metadata["out_features"]))
-    with safe_open(path, framework="pt") as file:
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    state = {name: value for name, value in _read_tensors(path).items() if not name.startswith(_Q_FORMER)}
     try:
         adaptor.load_state_dict(state)
     except RuntimeError as error:
         raise ValueError(f"The weights in {path} do not fit the kind and widths that it states: {error}") from error
     return adaptor.eval()
+
+
+def read_q_former_weights(path: Path) -> dict[str, Tensor]:
+    """Return the weights of the Q-Former that an adaptor was trained with; none where that one was frozen."""
+    read_adaptor_metadata(path)
+    return {
+        name.removeprefix(_Q_FORMER): value for name, value in _read_tensors(path).items() if name.startswith(_Q_FORMER)
+    }
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)

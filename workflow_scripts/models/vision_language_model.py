@@ -1,6 +1,7 @@
 """Feature extractor's query output -> adaptor -> frozen language model: the loss and the answers."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -11,16 +12,27 @@ from workflow_scripts.models.adaptor import Adaptor
 from workflow_scripts.models.packing import Row, attention_mask, lay_out
 from workflow_scripts.models.prompt import Prompt
 
+if TYPE_CHECKING:
+    from workflow_scripts.models.online_features import OnlineFeatures
+
 Ids = Sequence[Sequence[int]]
 
 
 class VisionLanguageModel(nn.Module):
-    """The system behind one image and one query; only its adaptor has parameters that require gradients.
+    """The system behind one image and one query; only its adaptor has parameters that require gradients, and the
+    Q-Former where that is trained too.
 
+    An image is given as its cached query output [B, Q, D], or, where there are `features`, as pixels [B, 3, H, W].
     In shapes: B batch, Q queries, D feature width, W width of the language model, T tokens.
     """
 
-    def __init__(self, adaptor: Adaptor, language_model: PreTrainedModel, prompt: Prompt) -> None:
+    def __init__(
+        self,
+        adaptor: Adaptor,
+        language_model: PreTrainedModel,
+        prompt: Prompt,
+        features: "OnlineFeatures | None" = None,
+    ) -> None:
         super().__init__()
         width = language_model.get_input_embeddings().embedding_dim
         if adaptor.out_features != width:
@@ -31,27 +43,45 @@ class VisionLanguageModel(nn.Module):
         self.adaptor = adaptor
         self.language_model = language_model.requires_grad_(False).eval()
         self.prompt = prompt
+        self.features = features
+        self.q_former = features.q_former if features is not None and features.trained else None
 
     def train(self, mode: bool = True) -> "VisionLanguageModel":
-        """Set the adaptor's mode; the frozen language model stays in eval mode."""
+        """Set the adaptor's mode; the language model and a trained Q-Former stay in eval mode.
+
+        A Q-Former with dropout would make what a resumed training does depend on more than its step.
+        """
         super().train(mode)
         self.language_model.eval()
+        if self.q_former is not None:
+            self.q_former.eval()
         return self
 
-    def loss(self, query_output: Tensor, queries: Sequence[str], answers: Sequence[str]) -> Tensor:
-        """Return the mean cross-entropy of the answer tokens, end token included, for query output [B, Q, D]."""
+    def loss(self, images: Tensor, queries: Sequence[str], answers: Sequence[str]) -> Tensor:
+        """Return the mean cross-entropy of the answer tokens, end token included, for B images."""
         before, after = zip(*(self.prompt.prefix_ids(query) for query in queries), strict=True)
-        return self(query_output, before, after, [self.prompt.answer_ids(answer) for answer in answers])
+        ids = [self.prompt.answer_ids(answer) for answer in answers]
+        return self(images, before, after, ids, texts=self._texts(queries))
 
     def forward(
-        self, query_output: Tensor, before: Ids, after: Ids, answers: Ids, image_of: Sequence[int] | None = None
+        self,
+        images: Tensor,
+        before: Ids,
+        after: Ids,
+        answers: Ids,
+        image_of: Sequence[int] | None = None,
+        texts: Ids | None = None,
     ) -> Tensor:
         """Return the loss from token ids: those before and after the image tokens and those of the answer.
 
         Logits are computed at answer positions only; the labels follow from lengths, never from token ids. With
-        `image_of`, several samples share an image: sample k asks about query_output[image_of[k]], and its tokens
-        are computed once. The loss is the same as that of samples with an image each.
+        `image_of`, several samples share an image: sample k asks about images[image_of[k]], and its tokens
+        are computed once. The loss is the same as that of samples with an image each. `texts` are the queries' ids for
+        a Q-Former that is given them.
         """
+        query_output = images
+        if self.features is not None:
+            query_output, image_of = self.features(images, texts, image_of)
         if image_of is None:
             embeds, attention_mask, labels = self.training_inputs(query_output, before, after, answers)
             hidden = self.language_model.get_decoder()(
@@ -117,21 +147,24 @@ class VisionLanguageModel(nn.Module):
     @torch.no_grad()
     def generate(
         self,
-        query_output: Tensor | None,
+        images: Tensor | None,
         queries: Sequence[str],
         max_new_tokens: int,
         num_beams: int = 1,
         temperature: float = 0.0,
     ) -> list[str]:
-        """Answer a batch of queries about query output [B, Q, D], or about no image where it is None.
+        """Answer a batch of queries about B images, or about none where that is None.
 
         Prefixes are padded on the left, with attention mask, so that a batch answers as its samples
         would alone. With temperature 0 the answer is the most probable one (greedy, or of the beams); above
         it is sampled.
         """
-        if query_output is None:
+        if images is None:
             prefixes = [self._embed(self.prompt.text_ids(query)) for query in queries]
         else:
+            query_output = images
+            if self.features is not None:
+                query_output, _ = self.features(images, self._texts(queries))
             before, after = zip(*(self.prompt.prefix_ids(query) for query in queries), strict=True)
             prefixes = self._prefixes(query_output, before, after)
         length = max(len(prefix) for prefix in prefixes)
@@ -157,6 +190,9 @@ class VisionLanguageModel(nn.Module):
             **sampling,
         )
         return [self.prompt.decode(_until(row, self.prompt.end_id)) for row in ids.tolist()]
+
+    def _texts(self, queries: Sequence[str]) -> list[list[int]] | None:
+        return [self.features.text_ids(query) for query in queries] if self.features is not None else None
 
     def _prefixes(self, query_output: Tensor, before: Ids, after: Ids) -> list[Tensor]:
         """Return each sample's embeddings [T, W] up to its answer; training and inference share it."""

@@ -12,7 +12,7 @@ from workflow_scripts.command_line import read_json
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.vision import QformerGeometry
 from workflow_scripts.planning import measured
-from workflow_scripts.planning.flops import LanguageModel, adaptor_step
+from workflow_scripts.planning.flops import LanguageModel, adaptor_step, online_features
 from workflow_scripts.planning.geometry import language_model_of_folder
 from workflow_scripts.planning.machines import Machine
 
@@ -92,13 +92,18 @@ def flops_of_training(training: measured.Training) -> float | None:
         return None
     geometry = QformerGeometry.model_validate(read_json(extractor))
     settings = training.record["settings"]
-    return _flops_of_samples(
+    lengths = np.load(bounds)
+    adapting = _flops_of_samples(
         language_model_of_folder(language_model.parent),
         settings["adaptor"],
         geometry,
-        np.load(bounds),
+        lengths,
         settings.get("samples_per_image", 1),
     )
+    if settings.get("features") != "online":
+        return adapting
+    texts = float((lengths[:, -1] - lengths[:, 3]).mean())
+    return adapting + online_features(geometry, texts, settings["train_q_former"])
 
 
 def _flops_of_samples(

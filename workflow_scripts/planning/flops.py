@@ -113,6 +113,18 @@ def q_former_parameters(geometry: QformerGeometry) -> float:
     return layers + looks * (2 * width**2 + 2 * width * vision_width) + BERT_VOCABULARY * width
 
 
+def q_former_training(geometry: QformerGeometry) -> float:
+    """Of the gradients of the Q-Former's weights and of what goes through it, where it is trained: twice its way."""
+    return 2 * q_former_image(geometry)
+
+
+def online_features(geometry: QformerGeometry, text_tokens: float, trained: bool) -> float:
+    """Of one picture's query output inside a training, with T tokens of a query beside the Q-Former's own queries."""
+    texts = q_former_text(geometry, round(text_tokens)) if text_tokens else 0.0
+    training = q_former_training(geometry) + 2 * texts if trained else 0.0
+    return feature_extraction(geometry) + texts + training
+
+
 def feature_extraction(geometry: QformerGeometry) -> float:
     """Of one picture's query output and projection."""
     return vision_encoder(geometry)[0] + q_former_image(geometry)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from workflow_scripts.config.training import TrainingSettings
-from workflow_scripts.planning.flops import LanguageModel
+from workflow_scripts.config.vision import QformerGeometry
+from workflow_scripts.planning.flops import LanguageModel, q_former_parameters, vision_encoder
 
 # DeepSpeed's stage3_max_live_parameters: gathered weights that a process holds at a time at ZeRO stage 3.
 LIVE_PARAMETERS = 1e9
@@ -46,7 +47,7 @@ def training_memory(
     """Return what training takes on each of some devices.
 
     Args:
-        adaptor: the adaptor's parameters.
+        adaptor: the adaptor's parameters, and the Q-Former's where it is trained.
         lengths: tokens and answer tokens of the longest samples, which batches grouped by length may be full of.
         half: whether the device computes in bf16 or fp16.
     """
@@ -66,6 +67,19 @@ def training_memory(
         logits=micro * answers * model.vocabulary * (width + 12),
         framework=FRAMEWORK_BYTES[half],
     )
+
+
+def extractor_memory(settings: TrainingSettings, geometry: QformerGeometry, devices: int) -> float:
+    """What a feature extractor takes on a device beside a training: nothing where features are cached."""
+    if settings.features == "cached":
+        return 0.0
+    return extraction_memory(geometry, micro_batch(settings, devices))
+
+
+def extraction_memory(geometry: QformerGeometry, pictures: int) -> float:
+    """Weights in fp32, and the widest tensors of one layer, a few times, for so many pictures at a time."""
+    _, tokens, width, vision = vision_encoder(geometry)
+    return 4 * (vision + q_former_parameters(geometry)) + 40 * pictures * tokens * width
 
 
 def micro_batch(settings: TrainingSettings, devices: int) -> int:

@@ -18,11 +18,10 @@ from workflow_scripts.planning.flops import (
     EFFICIENTNET_WIDTH,
     feature_extraction,
     q_former_image,
-    q_former_parameters,
-    vision_encoder,
 )
 from workflow_scripts.planning.geometry import feature_extractor_of, language_model_of
 from workflow_scripts.planning.known import known
+from workflow_scripts.planning.memory import extraction_memory
 from workflow_scripts.planning.sizes import images_of, questions_of
 from workflow_scripts.planning.small_models import small_model_stages
 from workflow_scripts.planning.trainings import training_stage
@@ -102,32 +101,47 @@ def _downloads(context: Context) -> Stage:
 def _tokens(context: Context) -> Stage:
     seconds = PICTURE_SECONDS + EFFICIENTNET_LITE0 / context.machine.flops_per_second()
     disk = 2 * EFFICIENTNET_TOKENS * EFFICIENTNET_WIDTH
-    return _per_image_set(context, "encode_images", context.chain.tokens, seconds, disk, memory=3e9)
+    names = context.chain.roles.image_sets()
+    return _per_image_set(context, "encode_images", names, context.chain.tokens, seconds, disk, memory=3e9)
 
 
 def _features(context: Context) -> Stage:
     geometry = feature_extractor_of(context.chain, context.results)
     flops = q_former_image(geometry) if context.chain.scale.q_former else feature_extraction(geometry)
-    _, tokens, width, vision = vision_encoder(geometry)
-    # Weights in fp32; the widest tensors of one layer, a few times.
-    memory = 4 * (vision + q_former_parameters(geometry)) + 40 * EXTRACTION_BATCH * tokens * width + 1.5e9
+    memory = extraction_memory(geometry, EXTRACTION_BATCH) + 1.5e9
     bytes_a_picture = 2 * geometry.num_query_token * (geometry.qformer_width + geometry.embed_dim)
     seconds = flops / context.machine.flops_per_second() + PICTURE_SECONDS
-    return _per_image_set(context, "extract_features", context.chain.features, seconds, bytes_a_picture, memory)
+    names = _cached_image_sets(context)
+    return _per_image_set(context, "extract_features", names, context.chain.features, seconds, bytes_a_picture, memory)
+
+
+def _cached_image_sets(context: Context) -> list[str]:
+    """The image sets whose features take disk: all but those that only trainings with online features read."""
+    cached, online = set(), set()
+    for chain in context.chains.values():
+        for run in chain.runs:
+            reads = online if run.settings.features == "online" else cached
+            reads.update(chain.sample_image_sets(run.area))
+    cached.update(context.chain.indexed_image_sets)
+    for evaluation in evaluations(context.chains.values()):
+        if evaluation.run is not None and evaluation.run.settings.features == "cached":
+            cached.update(evaluation.benchmark.parents)
+    return [name for name in context.chain.roles.image_sets() if name not in online - cached]
 
 
 def _per_image_set(
     context: Context,
     rule: str,
+    names: list[str],
     product_of: Callable[[str], Product],
     seconds_a_picture: float,
     bytes_a_picture: float,
     memory: float,
 ) -> Stage:
-    """A rule that goes through the pictures of every image set, shard by shard, keeping the shards that are done."""
+    """A rule that goes through the pictures of image sets, shard by shard, keeping the shards that are done."""
     chain = context.chain
     jobs, count, found = [], 0, []
-    for name in chain.roles.image_sets():
+    for name in names:
         product, images = product_of(name), images_of(chain, name, context.results).count
         seconds = context.seconds_of(rule, product.key)
         found.append(seconds is not None)

@@ -2,16 +2,32 @@
 
 from workflow_scripts.chain import Chain
 from workflow_scripts.config.training import TrainingSettings
-from workflow_scripts.planning.context import DISK_BYTES_PER_SECOND, START_SECONDS, STEP_SECONDS, Context
+from workflow_scripts.config.vision import QformerGeometry
+from workflow_scripts.planning.context import (
+    DISK_BYTES_PER_SECOND,
+    PICTURE_SECONDS,
+    START_SECONDS,
+    STEP_SECONDS,
+    Context,
+)
 from workflow_scripts.planning.estimate import CALIBRATED, FORMULA, MEASURED, Job, Stage
-from workflow_scripts.planning.flops import LanguageModel, adaptor_parameters, adaptor_step
+from workflow_scripts.planning.flops import (
+    LanguageModel,
+    adaptor_parameters,
+    adaptor_step,
+    online_features,
+    q_former_parameters,
+)
 from workflow_scripts.planning.geometry import feature_extractor_of, language_model_of
+from workflow_scripts.planning.known import known
 from workflow_scripts.planning.measured import steps_done, throughput
-from workflow_scripts.planning.memory import dividing_devices, micro_batch, training_memory
+from workflow_scripts.planning.memory import dividing_devices, extractor_memory, micro_batch, training_memory
 from workflow_scripts.planning.sizes import SampleSizes, samples_of
 
 # Between what fits by the formula and what a device has: fragmentation, and batches longer than assumed.
 USABLE_MEMORY = 0.92
+# Threads of a process that read and decode pictures where features are online; the device waits for them.
+READERS = 8
 
 
 def training_stage(context: Context, chain: Chain, stage: str) -> Stage:
@@ -27,6 +43,12 @@ def training_stage(context: Context, chain: Chain, stage: str) -> Stage:
     devices = dividing_devices(settings, machine.gpus) if machine.has_gpus else 1
     tokens = samples.tokens - features[0] * (1 - 1 / settings.samples_per_image)
     flops = adaptor_step(model, settings.adaptor, features, tokens, samples.answer_tokens)
+    looking = 0.0
+    if settings.features == "online":
+        around = features[0] + known()["prompt_tokens"]["count"] + samples.answer_tokens
+        query = max(0.0, samples.tokens - around) if settings.q_former_query else 0.0
+        looking = online_features(geometry, query, settings.train_q_former)
+        flops += looking
 
     folder = context.results / run.path
     done = context.is_done(run, "adaptor.safetensors")
@@ -36,22 +58,28 @@ def training_stage(context: Context, chain: Chain, stage: str) -> Stage:
     step = _step_seconds(context, model, settings, devices, flops * settings.batch_size, utilisation)
     if own:
         step = settings.batch_size / own
+    elif looking:
+        step += settings.batch_size / devices * PICTURE_SECONDS / READERS
     basis = MEASURED if own else CALIBRATED if was_measured else FORMULA
     left = steps - (0 if done else steps_done(folder))
 
-    adaptor = adaptor_parameters(settings.adaptor, geometry.qformer_width, model.width)
+    trained = adaptor_parameters(settings.adaptor, geometry.qformer_width, model.width)
+    if settings.train_q_former:
+        trained += round(q_former_parameters(geometry))
     weights = model.parameters * (2 if machine.has_gpus else 4)
     notes = [
         f"{flops:.3g} FLOPs a sample, {samples.tokens:.0f} tokens of which {samples.answer_tokens:.0f} are answer "
         f"({samples.basis}); {steps:,} steps of {settings.batch_size}",
     ]
+    if looking:
+        notes.append(f"{100 * looking / flops:.0f} % of the FLOPs for pictures, in every epoch: online features")
     if was_measured and not own:
         notes.append(f"{100 * utilisation:.2g} % of the peak, as measured in the training of the nearest size")
     if machine.has_gpus and devices < machine.gpus:
         notes.append(f"{devices} of {machine.gpus} GPUs: a batch of {settings.batch_size} divides among no more")
     if left < steps and not done:
         notes.append(f"{steps - left:,} steps are done")
-    memory, problems = _memory(context, model, adaptor, settings, devices, samples)
+    memory, problems = _memory(context, (model, geometry), trained, settings, devices, samples)
     name = stage if run.name == "report" else f"{stage} ({run.name})"
     return Stage(
         name=name,
@@ -60,8 +88,8 @@ def training_stage(context: Context, chain: Chain, stage: str) -> Stage:
         basis=basis,
         resumes=True,
         startup_seconds=START_SECONDS[machine.has_gpus] + weights / DISK_BYTES_PER_SECOND,
-        # Checkpoints (weights and both means in fp32), the adaptor twice, token ids and places.
-        disk_bytes=adaptor * (12 * settings.keep_checkpoints + 8) + samples.count * (4 * samples.tokens + 40),
+        # Checkpoints (weights and both means in fp32), what is trained twice, token ids and places.
+        disk_bytes=trained * (12 * settings.keep_checkpoints + 8) + samples.count * (4 * samples.tokens + 40),
         memory_bytes=memory,
         notes=tuple(notes),
         problems=tuple(f"{name}: {problem}" for problem in problems),
@@ -88,19 +116,21 @@ def _step_seconds(
 
 def _memory(
     context: Context,
-    model: LanguageModel,
-    adaptor: int,
+    models: tuple[LanguageModel, QformerGeometry],
+    trained: int,
     settings: TrainingSettings,
     devices: int,
     samples: SampleSizes,
 ) -> tuple[float, list[str]]:
     """Return bytes of a device, and a sentence where it has fewer, with settings that would fit."""
     machine = context.machine
+    model, geometry = models
     answers = min(samples.longest, samples.longest * samples.answer_tokens / samples.tokens * 2)
     lengths = (float(samples.longest), answers)
 
     def needed(changed: TrainingSettings) -> float:
-        return training_memory(model, adaptor, changed, devices, lengths, machine.has_gpus).total
+        training = training_memory(model, trained, changed, devices, lengths, machine.has_gpus).total
+        return training + extractor_memory(changed, geometry, devices)
 
     total, usable = needed(settings), machine.memory_gb * 1e9 * USABLE_MEMORY
     if total <= usable:

@@ -112,9 +112,9 @@ def engine_config(settings: TrainingSettings, precision: str) -> dict[str, Any]:
 def build_engine(
     model: VisionLanguageModel, settings: TrainingSettings, config: dict[str, Any]
 ) -> deepspeed.DeepSpeedEngine:
-    """Wrap the model for training; the optimizer sees the adaptor's parameters and nothing else."""
+    """Wrap the model for training; the optimizer sees the adaptor's parameters, a trained Q-Former's, nothing else."""
     optimizer = torch.optim.AdamW(
-        model.adaptor.parameters(),
+        [parameter for parameter in model.parameters() if parameter.requires_grad],
         lr=settings.learning_rate,
         betas=(settings.beta1, settings.beta2),
         weight_decay=settings.weight_decay,

@@ -1,4 +1,4 @@
-"""The adaptor's full-precision weights: from a running engine, or from a checkpoint on disk, sharded or not."""
+"""The trained full-precision weights: from a running engine, or from a checkpoint on disk, sharded or not."""
 
 from pathlib import Path
 
@@ -10,12 +10,16 @@ from torch import Tensor
 PREFIX = "adaptor."
 
 
-def adaptor_state(engine: DeepSpeedEngine) -> dict[str, Tensor]:
-    """Gather the adaptor's fp32 weights from all processes; every process has to call this."""
+def trained_state(engine: DeepSpeedEngine, part: str) -> dict[str, Tensor]:
+    """Gather the trained fp32 weights of a part of the model from all processes; every process has to call this.
+
+    `part` is "adaptor" or "q_former"; of the latter those parameters that are not frozen.
+    """
     state = {}
-    for name, parameter in engine.module.adaptor.named_parameters():
-        full = safe_get_full_fp32_param(parameter)
-        state[name] = (parameter if full is None else full).detach().float().cpu().clone()
+    for name, parameter in getattr(engine.module, part).named_parameters():
+        if parameter.requires_grad:
+            full = safe_get_full_fp32_param(parameter)
+            state[name] = (parameter if full is None else full).detach().float().cpu().clone()
     return state
 
 

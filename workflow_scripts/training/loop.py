@@ -70,7 +70,7 @@ class TrainingLoop:
             settings.batch_size,
             settings.seed,
             settings.length_window,
-            samples.feature_rows(),
+            samples.image_rows(),
             settings.samples_per_image,
         )
         self.steps = settings.epochs * self.order.steps_per_epoch
@@ -227,5 +227,5 @@ class TrainingLoop:
         self.deadline.longest_save = self.where.longest_save
 
 
-def _inputs(batch: Batch) -> tuple[torch.Tensor, Any, Any, Any, Any]:
-    return batch.query_output.to(device()), batch.before, batch.after, batch.answers, batch.image_of
+def _inputs(batch: Batch) -> tuple[torch.Tensor, Any, Any, Any, Any, Any]:
+    return batch.images.to(device()), batch.before, batch.after, batch.answers, batch.image_of, batch.texts

@@ -5,18 +5,20 @@ import logging
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from workflow_scripts.command_line import progress, read_json, write_json
-from workflow_scripts.features.store import FeatureStores
 from workflow_scripts.identity import run_id, sha256_of_file
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from workflow_scripts.features.image_inputs import ImageInputs
+    from workflow_scripts.models.online_features import OnlineFeatures
     from workflow_scripts.models.prompt import Prompt
 
 log = logging.getLogger(__name__)
@@ -25,16 +27,18 @@ COLUMNS = ("image", "query", "answer", "task", "source_id")
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch of a process: query output [B, Q, D] and token ids before and after the image, and of the answer.
+    """One batch of a process: images as the model is given them, and token ids before and after the image, and of the
+    answer; `texts` are those of the queries for a Q-Former that reads them.
 
-    Where samples share images, query output is that of the images, and `image_of` says which a sample asks about.
+    Where samples share images, `images` holds each once, and `image_of` says which a sample asks about.
     """
 
-    query_output: "Tensor"
+    images: "Tensor"
     before: list[list[int]]
     after: list[list[int]]
     answers: list[list[int]]
     image_of: list[int] | None = None
+    texts: list[list[int]] | None = None
 
     @property
     def answer_tokens(self) -> int:
@@ -43,12 +47,12 @@ class Batch:
 
 
 class Samples:
-    """Token ids and feature rows of a samples table, opened from a folder that `prepare_samples` wrote."""
+    """Token ids and image rows of a samples table, opened from a folder that `prepare_samples` wrote."""
 
-    def __init__(self, folder: Path, table: Path, stores: FeatureStores, share_images: bool = False) -> None:
+    def __init__(self, folder: Path, table: Path, inputs: "ImageInputs", share_images: bool = False) -> None:
         self.table = table
         self.share_images = share_images
-        self.stores = stores
+        self.inputs = inputs
         self._ids = np.load(folder / "ids.npy", mmap_mode="r")
         self._bounds = np.load(folder / "bounds.npy", mmap_mode="r")
         self._rows = np.load(folder / "rows.npy", mmap_mode="r")
@@ -62,26 +66,23 @@ class Samples:
         bounds = self._bounds[indices]
         return int((bounds[:, 3] - bounds[:, 2]).sum())
 
-    def feature_rows(self, indices: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """Return the rows of these samples' images in the feature stores."""
+    def image_rows(self, indices: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Return the rows of these samples' images in the cache, or where their pictures are."""
         return np.asarray(self._rows[indices])
 
     def batch(self, indices: np.ndarray) -> Batch:
-        """Gather the features and token ids of samples."""
-        import torch
-
-        before, after, answers = [], [], []
-        for start, second, third, end in self._bounds[indices].tolist():
-            ids = self._ids[start:end].tolist()
-            before.append(ids[: second - start])
-            after.append(ids[second - start : third - start])
-            answers.append(ids[third - start :])
-        rows, image_of = self.feature_rows(indices), None
+        """Gather the images and token ids of samples."""
+        segments: list[list[list[int]]] = []
+        for start, *ends in self._bounds[indices].tolist():
+            ids = self._ids[start : ends[-1]].tolist()
+            places = [0, *(end - start for end in ends)]
+            segments.append([ids[first:last] for first, last in pairwise(places)])
+        before, after, answers, *texts = (list(part) for part in zip(*segments, strict=True))
+        rows, image_of = self.image_rows(indices), None
         if self.share_images:
             rows, inverse = np.unique(rows, return_inverse=True)
             image_of = inverse.tolist()
-        features = torch.from_numpy(self.stores.query_output_at(rows))
-        return Batch(features, before, after, answers, image_of)
+        return Batch(self.inputs.at(rows), before, after, answers, image_of, *texts)
 
     def names(self, indices: Sequence[int]) -> list[str]:
         """Return source and image of samples, for messages."""
@@ -91,24 +92,29 @@ class Samples:
 
 
 def prepare_samples(
-    folder: Path, table: Path, stores: FeatureStores, prompt: "Prompt", language_model_sha256: str
+    folder: Path,
+    table: Path,
+    inputs: "ImageInputs",
+    prompt: "Prompt",
+    language_model_sha256: str,
+    online: "OnlineFeatures | None" = None,
 ) -> None:
     """Tokenise a samples table and locate its images, unless the folder holds just that already.
 
     Raises:
-        ValueError: the table is damaged or lacks a column, a sample has an empty answer, an image has no features, or
-            a feature file is damaged.
+        ValueError: the table is damaged or lacks a column, a sample has an empty answer, an image has no features or
+            no picture, or a file of these is damaged.
     """
     fingerprint = {
         "samples": sha256_of_file(table) if table.is_file() else None,
-        "features": [run_id(manifest) for manifest in stores.manifests],
+        "features": [run_id(manifest) for manifest in inputs.manifests],
         "language_model": language_model_sha256,
     }
     marker = folder / "prepared.json"
     if marker.exists() and read_json(marker) == fingerprint:
         return
     marker.unlink(missing_ok=True)
-    stores.verify()
+    inputs.verify()
     rows = read_samples(table)
     images, queries, answers = (rows.column(name).to_pylist() for name in COLUMNS[:3])
     empty = [index for index, answer in enumerate(answers) if not (answer or "").strip()]
@@ -118,21 +124,23 @@ def prepare_samples(
             f"{images[empty[0]]}); there is nothing to learn from them, remove them."
         )
     prefixes: dict[str, tuple[list[int], list[int]]] = {}
+    reads_query = online is not None and online.reads_query
     ids = array("i")
-    bounds = np.empty((len(answers), 4), dtype=np.int64)
+    bounds = np.empty((len(answers), 5 if reads_query else 4), dtype=np.int64)
     for index, answer in enumerate(progress(answers, len(answers), "tokenise")):
         query = queries[index] or ""
         if query not in prefixes:
             prefixes[query] = prompt.prefix_ids(query)
         place = [len(ids)]
-        for segment in (*prefixes[query], prompt.answer_ids(answer)):
+        text = [online.text_ids(query)] if reads_query else []
+        for segment in (*prefixes[query], prompt.answer_ids(answer), *text):
             ids.extend(segment)
             place.append(len(ids))
         bounds[index] = place
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "ids.npy", np.frombuffer(ids, dtype=np.int32))
     np.save(folder / "bounds.npy", bounds)
-    np.save(folder / "rows.npy", stores.locate(images))
+    np.save(folder / "rows.npy", inputs.locate(images))
     write_json(marker, fingerprint)
 
 

@@ -16,9 +16,10 @@ from transformers import PreTrainedModel
 from transformers.integrations import HfDeepSpeedConfig
 
 from workflow_scripts.config.training import TrainingSettings
-from workflow_scripts.features.store import FeatureStores
-from workflow_scripts.models.adaptor import Adaptor, build_adaptor, load_adaptor
+from workflow_scripts.features.image_inputs import CachedFeatures, ImageInputs, Pixels
+from workflow_scripts.models.adaptor import Adaptor, build_adaptor, load_adaptor, read_q_former_weights
 from workflow_scripts.models.language_model import load_language_model
+from workflow_scripts.models.online_features import OnlineFeatures, needs_pictures
 from workflow_scripts.models.prompt import Prompt
 from workflow_scripts.models.vision_language_model import VisionLanguageModel
 from workflow_scripts.training.checkpoint import Checkpoints
@@ -38,6 +39,7 @@ from workflow_scripts.training.samples import Samples, folder_sha256, prepare_sa
 
 log = logging.getLogger(__name__)
 STATISTICS_IMAGES = 2048
+STATISTICS_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -77,14 +79,23 @@ def assemble(arguments: argparse.Namespace, settings: TrainingSettings, folder: 
     sharding = HfDeepSpeedConfig(config) if settings.zero_stage == 3 else None
     language_model, tokenizer = load_language_model(arguments.language_model, DTYPES[precision], device())
     del sharding
-    stores = FeatureStores.open(arguments.features)
+    inputs, online = _images(arguments, settings)
     prompt = Prompt(tokenizer)
-    samples = _samples("samples", arguments.samples, arguments, settings, stores, prompt)
-    validation = None
-    if arguments.validation_samples is not None:
-        validation = _samples("validation", arguments.validation_samples, arguments, settings, stores, prompt)
-    adaptor = _adaptor(arguments.initial_adaptor, settings, stores, samples, language_model)
-    model = VisionLanguageModel(adaptor, language_model, prompt)
+    tables = {"samples": arguments.samples, "validation": arguments.validation_samples}
+    for name, table in tables.items():
+        if table is not None and torch.distributed.get_rank() == 0:
+            language_model_sha256 = folder_sha256(arguments.language_model)
+            prepare_samples(_prepared(arguments, name), table, inputs, prompt, language_model_sha256, online)
+    if world_size() > 1:
+        torch.distributed.barrier()
+    samples, validation = (
+        Samples(_prepared(arguments, name), table, inputs, share_images=settings.samples_per_image > 1)
+        if table is not None
+        else None
+        for name, table in tables.items()
+    )
+    adaptor = _adaptor(arguments.initial_adaptor, settings, samples, online, language_model)
+    model = VisionLanguageModel(adaptor, language_model, prompt, online)
     engine = build_engine(model, settings, config)
     if latest is not None:
         load_engine_state(engine, universal or latest.folder)
@@ -108,35 +119,42 @@ def _needs_conversion(state: Mapping[str, Any], facts: Mapping[str, Any]) -> boo
     return before != now or state["world_size"] != facts["world_size"]
 
 
-def _samples(
-    name: str,
-    table: Path,
-    arguments: argparse.Namespace,
-    settings: TrainingSettings,
-    stores: FeatureStores,
-    prompt: Prompt,
-) -> Samples:
-    """Prepare samples once, by the first process, and open them."""
-    folder = arguments.run_folder / "prepared" / name
-    if torch.distributed.get_rank() == 0:
-        prepare_samples(folder, table, stores, prompt, folder_sha256(arguments.language_model))
-    if world_size() > 1:
-        torch.distributed.barrier()
-    return Samples(folder, table, stores, share_images=settings.samples_per_image > 1)
+def _images(arguments: argparse.Namespace, settings: TrainingSettings) -> tuple[ImageInputs, OnlineFeatures | None]:
+    """Open what the model is given of images, and build the feature extractor where that is their pixels."""
+    initial = arguments.initial_adaptor
+    if settings.features == "cached":
+        if initial is not None and needs_pictures(initial):
+            raise ValueError(
+                f"--initial-adaptor {initial} was trained behind a Q-Former of its own, or one that is given the "
+                "query: cached features are of another; set features = 'online'."
+            )
+        return CachedFeatures.open(arguments.features), None
+    from workflow_scripts.models.feature_extractor import load_feature_extractor
+
+    extractor = load_feature_extractor(arguments.feature_extractor, device=str(device()))
+    weights = read_q_former_weights(initial) if initial is not None else None
+    online = OnlineFeatures(extractor, settings.q_former_query, weights, settings.train_q_former)
+    return Pixels(arguments.images, extractor.transform), online
+
+
+def _prepared(arguments: argparse.Namespace, name: str) -> Path:
+    return arguments.run_folder / "prepared" / name
 
 
 def _adaptor(
     initial: Path | None,
     settings: TrainingSettings,
-    stores: FeatureStores,
     samples: Samples,
+    online: OnlineFeatures | None,
     language_model: PreTrainedModel,
 ) -> Adaptor:
     """Load the adaptor to go on from, or build one whose first weights follow from the seed."""
     embedding = language_model.get_input_embeddings()
+    chosen = np.linspace(0, len(samples) - 1, min(len(samples), STATISTICS_IMAGES)).astype(np.int64)
+    width = _query_output(samples, chosen[:1], online).shape[2]
     if initial is not None:
         adaptor = load_adaptor(initial)
-        asked = (settings.adaptor, stores.width, embedding.embedding_dim)
+        asked = (settings.adaptor, width, embedding.embedding_dim)
         found = (adaptor.kind, adaptor.in_features, adaptor.out_features)
         if asked != found:
             raise ValueError(
@@ -147,9 +165,21 @@ def _adaptor(
     torch.manual_seed(settings.seed)
     statistics: dict[str, Any] = {}
     if settings.standardise_features:
-        chosen = np.linspace(0, len(samples) - 1, min(len(samples), STATISTICS_IMAGES)).astype(np.int64)
-        features = torch.from_numpy(stores.query_output_at(samples.feature_rows(chosen))).flatten(0, 1)
+        features = _query_output(samples, chosen, online).flatten(0, 1)
         with deepspeed.zero.GatheredParameters([embedding.weight], enabled=settings.zero_stage == 3):
             output_std = float(embedding.weight.float().std())
         statistics = {"mean": features.mean(0), "std": features.std(0), "output_std": output_std}
-    return build_adaptor(settings.adaptor, stores.width, embedding.embedding_dim, **statistics)
+    return build_adaptor(settings.adaptor, width, embedding.embedding_dim, **statistics)
+
+
+@torch.no_grad()
+def _query_output(samples: Samples, indices: np.ndarray, online: OnlineFeatures | None) -> torch.Tensor:
+    """Return the query output [N, Q, D] of samples, before any training, on the CPU."""
+    parts = []
+    for start in range(0, len(indices), STATISTICS_BATCH):
+        batch = samples.batch(indices[start : start + STATISTICS_BATCH])
+        query_output, image_of = batch.images, batch.image_of
+        if online is not None:
+            query_output, image_of = online(query_output, batch.texts, image_of)
+        parts.append((query_output if image_of is None else query_output[image_of]).cpu())
+    return torch.cat(parts)

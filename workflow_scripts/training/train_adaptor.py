@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from workflow_scripts.command_line import run_command
 from workflow_scripts.config.training import TrainingSettings
+from workflow_scripts.data.shards import ImageSet
+from workflow_scripts.features.extractor_checksum import extractor_sha256
 from workflow_scripts.features.store import FeatureStores
 from workflow_scripts.identity import run_id, sha256_of_file
 from workflow_scripts.tracking.mirror_process import MirrorProcess
@@ -65,20 +67,34 @@ def define(arguments: argparse.Namespace, settings: TrainingSettings) -> dict[st
     initial = arguments.initial_adaptor
     if initial is not None and not initial.is_file():
         raise ValueError(f"--initial-adaptor {initial} does not exist; run the training that writes it first.")
-    stores = FeatureStores.open(arguments.features)
     return {
         "identity": arguments.identity,
         "settings": settings.defining(),
         "samples": check_manifest(arguments.samples, arguments.samples_manifest)["sha256"],
         "validation_samples": sha256_of_file(arguments.validation_samples) if arguments.validation_samples else None,
-        "features": [
-            {"image_set": manifest["image_set"], "manifest": run_id(manifest), "extractor": stores.extractor_sha256}
-            for manifest in stores.manifests
-        ],
+        "features": _features(arguments, settings),
         "language_model": folder_sha256(arguments.language_model),
         "initial_adaptor": sha256_of_file(initial) if initial is not None else None,
         "code_digest": arguments.code_digest,
     }
+
+
+def _features(arguments: argparse.Namespace, settings: TrainingSettings) -> list[dict[str, str]]:
+    """Return what features follow from: the manifest of each cache, or that of each image set, and the extractor."""
+    if settings.features == "online":
+        if not arguments.images or arguments.feature_extractor is None:
+            raise ValueError("features = 'online' needs --images and --feature-extractor.")
+        manifests = [ImageSet.open(folder).manifest for folder in arguments.images]
+        extractor = extractor_sha256(arguments.feature_extractor)
+    else:
+        if not arguments.features:
+            raise ValueError("features = 'cached' needs --features, the feature stores.")
+        stores = FeatureStores.open(arguments.features)
+        manifests, extractor = stores.manifests, stores.extractor_sha256
+    return [
+        {"image_set": manifest["image_set"], "manifest": run_id(manifest), "extractor": extractor}
+        for manifest in manifests
+    ]
 
 
 def _attempt(
@@ -137,18 +153,27 @@ def _finish(
 ) -> None:
     """Export the adaptor and write the record of the run; every process has to call this."""
     from workflow_scripts.models.adaptor import build_adaptor, save_adaptor
+    from workflow_scripts.models.online_features import READS_QUERY
     from workflow_scripts.training.engine import world_size
-    from workflow_scripts.training.export import adaptor_state
+    from workflow_scripts.training.export import trained_state
 
-    state = adaptor_state(loop.engine)
+    model = loop.engine.module
+    state = trained_state(loop.engine, "adaptor")
+    q_former = trained_state(loop.engine, "q_former") if settings.train_q_former else {}
     if folder is None:
         return
-    trained = loop.engine.module.adaptor
+    trainable = sum(value.numel() for value in (*state.values(), *q_former.values()))
+    if model.features is not None:  # what was trained before, and is frozen here, is of use with it only
+        q_former = model.features.own_weights | q_former
+    trained = model.adaptor
     adaptor = build_adaptor(trained.kind, trained.in_features, trained.out_features)
     adaptor.load_state_dict(state)
     identifier = run_id(arguments.identity)
     target = folder.path / "completed" / ADAPTOR
-    save_adaptor(adaptor, target, {"run_id": identifier, "stage": arguments.stage})
+    metadata = {"run_id": identifier, "stage": arguments.stage}
+    if settings.q_former_query:
+        metadata[READS_QUERY] = "true"
+    save_adaptor(adaptor, target, metadata, q_former)
     samples = check_manifest(arguments.samples, arguments.samples_manifest)
     command = [Path(sys.executable).name, "-m", "workflow_scripts.training.train_adaptor", *arguments.argv]
     definition = folder.definition
@@ -171,7 +196,7 @@ def _finish(
             "seconds": round(loop.where.seconds, 2),
             "command": shlex.join(command),
             "metrics": "metrics.jsonl",
-            "trainable_parameters": sum(value.numel() for value in state.values()),
+            "trainable_parameters": trainable,
             "adaptor_sha256": sha256_of_file(target),
         }
     )
@@ -200,7 +225,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--samples", type=Path, required=True, help="parquet table of samples")
     parser.add_argument("--samples-manifest", type=Path, required=True)
     parser.add_argument("--validation-samples", type=Path, help="table for a loss at the end of each epoch")
-    parser.add_argument("--features", type=Path, nargs="+", required=True, help="feature stores")
+    parser.add_argument("--features", type=Path, nargs="+", help="feature stores, where features are cached")
+    parser.add_argument("--images", type=Path, nargs="+", help="folders of image sets, where features are online")
+    parser.add_argument("--feature-extractor", type=Path, help="folder of the LAVIS checkpoint, where they are online")
     parser.add_argument("--language-model", type=Path, required=True, help="Hugging Face folder")
     parser.add_argument("--initial-adaptor", type=Path, help="adaptor to go on from")
     parser.add_argument("--settings", type=TrainingSettings.model_validate_json, required=True)

@@ -1,0 +1,55 @@
+"""The experiments with another Q-Former on a finished run of scale `tiny`, from the samples to the table of scores."""
+
+import csv
+import json
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.slow
+
+NEW = ("q_former_query", "q_former_trained")
+
+
+@pytest.fixture
+def experiments(project):
+    """The project with the report's experiment and those of another Q-Former run in it."""
+    file = project.folder / "config.yaml"
+    config = yaml.safe_load(file.read_text())
+    rows = config["experiments"]
+    config["experiments"] = {name: row for name, row in rows.items() if row.get("in_report", True) or name in NEW}
+    file.write_text(yaml.safe_dump(config, sort_keys=False))
+    assert project.planned("experiments")["train_adaptor"] == 3, "an empty query leaves the report's pretraining"
+    project.snakemake("experiments")
+    return project
+
+
+def test_a_q_former_with_the_query_and_one_that_is_trained_are_scored_beside_the_report(experiments):
+    scale = experiments.folder / "results/tiny"
+    with open(scale / "experiments/experiments.csv", newline="") as stream:
+        table = {row.pop("label"): row for row in csv.DictReader(stream)}
+    for name in NEW:
+        assert table[name]["exact match after finetuning"], table[name]
+
+    runs = {
+        (record["name"], record["stage"]): record
+        for record in map(json.loads, (path.read_text() for path in scale.glob("*/*/run.json")))
+    }
+    adaptor = runs["report", "finetune"]["trainable_parameters"]
+    assert runs["q_former_query", "finetune"]["trainable_parameters"] == adaptor
+    assert runs["q_former_trained", "pretrain"]["trainable_parameters"] > adaptor
+    first, second = (runs["q_former_trained", stage] for stage in ("pretrain", "finetune"))
+    assert second["initial_adaptor"] == first["adaptor_sha256"]
+
+    # Answers are of the same pictures and questions by other soft tokens.
+    answers = {
+        path.parent.name.rsplit("-", 1)[0]: path.read_text()
+        for path in scale.glob("evaluation/visual_genome/after-*/predictions.jsonl")
+    }
+    assert len(set(answers.values())) == len(answers) == 3
+    assert not experiments.planned("experiments")
+
+
+def test_without_a_cache_no_features_of_the_pictures_of_pretraining_are_planned(untouched):
+    cached = untouched.planned()["extract_features"]
+    assert untouched.planned(pretrain="{features: online}")["extract_features"] == cached - 2
