@@ -21,6 +21,7 @@ PARTS = {
     "grouped by length": "batches of like lengths out of windows of several batches",
     "logits at answers only": "no logits where no loss is taken",
     "this project's training": "the loop of `train_adaptor` itself: all of that, with DeepSpeed, metrics, clipping",
+    "the same with online features": "the same loop with the frozen extractor inside, on pictures out of the shards",
 }
 
 
@@ -45,7 +46,9 @@ def throughput(result: dict[str, Any]) -> str:
     ]
     header = ("variant", "samples/s", "ratio", "ratio by processor time", "to the row before", "what it does")
     shared = result["samples_per_image"]
-    packed = f"; the last row keeps {shared} samples of an image behind one copy of its tokens" if shared > 1 else ""
+    packed = (
+        f"; the project's own keep {shared} samples of an image behind one copy of its tokens" if shared > 1 else ""
+    )
     load = f" The machine's load average was {result['load_average']}." if "load_average" in result else ""
     tokens = result["tokens"]
     full = [(row["variant"], row["teraflops_a_sample"], f"{row['ratio']:.2f}") for row in result["full_size"]]

@@ -31,6 +31,7 @@ VARIANTS = {
     "logits at answers only": {"cached_features": True, "grouped": True, "logits_at_answers": True},
 }
 OWN = "this project's training"
+ONLINE = "the same with online features"
 
 
 def training_arguments(run: dict[str, Any], folder: Path, settings: dict[str, Any]) -> list[str]:
@@ -43,6 +44,16 @@ def training_arguments(run: dict[str, Any], folder: Path, settings: dict[str, An
     for name, value in (("--run-folder", str(folder)), ("--settings", json.dumps(settings))):
         words[words.index(name) + 1] = value
     return words
+
+
+def with_pictures(run: dict[str, Any], images: dict[str, Any], scale: Path) -> dict[str, Any]:
+    """The record of a run as if its features had not been cached."""
+    words = shlex.split(run["command"])
+    first, last = words.index("--features"), words.index("--language-model")
+    extractor = next((scale / "models").glob(f"*-{run['identity']['from']['feature_extractor']}"))
+    folders = [str(image_set.folder) for image_set in images.values()]
+    words[first:last] = ["--images", *folders, "--feature-extractor", str(extractor)]
+    return run | {"command": shlex.join(words)}
 
 
 def prepare(run_folder: Path) -> tuple[Any, dict[str, Any], int]:
@@ -121,6 +132,8 @@ def measure(run_folder: Path, rounds: int, steps: int) -> dict[str, Any]:
     try:
         own_settings = run["settings"] | {"epochs": max(4, run["settings"]["epochs"])}
         variants[OWN] = own_loop(run, temporary / "run", own_settings)._step
+        online = with_pictures(run, frozen.images, run_folder.parents[1])
+        variants[ONLINE] = own_loop(online, temporary / "online", own_settings | {"features": "online"})._step
         for step in variants.values():
             for number in range(2):
                 step(number)
