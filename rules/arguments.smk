@@ -105,6 +105,14 @@ def reranking_inputs(wildcards):
     return at(CHAIN.tokens(image_set) if SCALE.q_former else CHAIN.images(image_set), "manifest.json")
 
 
+def similarity_made_of(wildcards):
+    """Manifests of pictures or features, and checksums of the model, that a similarity was computed from."""
+    if wildcards.method == "blip2_itm":
+        return [reranking_inputs(wildcards), at(CHAIN.feature_extractor, "SHA256SUMS")]
+    given = retrieval_inputs(wildcards).values()
+    return [path for paths in given for path in (paths if isinstance(paths, list) else [paths])]
+
+
 def retrieval_headline(wildcards):
     return "all_captions" if wildcards.benchmark.startswith("flickr8k") else "first_caption"
 

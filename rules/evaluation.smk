@@ -259,6 +259,7 @@ rule score_retrieval:
         similarity=f"{R}/evaluation/{{benchmark}}/{{method}}-{RETRIEVAL_ID}/similarity.npy",
         captions=lambda wildcards: ranked(wildcards, "captions.json"),
         image_to_text=image_to_text_similarity,
+        made_of=similarity_made_of,
     output:
         f"{R}/evaluation/{{benchmark}}/{{method}}-{RETRIEVAL_ID}/scores.json",
     log:
@@ -283,5 +284,5 @@ rule score_retrieval:
         code=code_digest("workflow_scripts.evaluation.score_retrieval"),
     shell:
         "python -m workflow_scripts.evaluation.score_retrieval --similarity {input.similarity:q}"
-        " --captions {input.captions:q} {params.back:q} --id {params.id:q} --headline {params.headline}"
-        " --split {params.split} --output {output:q} 2>&1 | tee {log:q}"
+        " --captions {input.captions:q} {params.back:q} --made-of {input.made_of:q} --id {params.id:q}"
+        " --headline {params.headline} --split {params.split} --output {output:q} 2>&1 | tee {log:q}"

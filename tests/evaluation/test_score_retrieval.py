@@ -160,3 +160,10 @@ def test_every_figure_has_n_and_an_interval_and_each_caption_its_value(score):
     assert all(one["n"] in (2, 4) and len(one["ci95"]) == 2 for one in scores["figures"])
     assert scores["per_question"] == {"0": 100.0, "2": 100.0}
     assert scores["image_of_question"] == {"0": "set/0", "2": "set/1"}
+
+
+def test_what_the_similarity_was_computed_from_is_noted_with_its_checksum(score, tmp_path):
+    (tmp_path / "manifest.json").write_text("{}")
+    scores, _ = score(np.eye(3), options=["--made-of", str(tmp_path / "manifest.json")])
+    assert scores["inputs"][str(tmp_path / "manifest.json")].startswith("44136fa355b3678a")  # sha256 of {}
+    assert set(scores["inputs"]) == {str(tmp_path / name) for name in ("s.npy", "c.json", "manifest.json")}

@@ -115,6 +115,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         default="first_caption",
         help="the captions that the plain figures are of",
     )
+    parser.add_argument(
+        "--made-of",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="manifests and checksums that the similarity was computed from, noted with those of what is read here",
+    )
     add_common_arguments(parser, "retrieval")
     arguments = parser.parse_args(argv)
 
@@ -159,7 +166,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv,
         definition=DEFINITION.format(headline=HEADLINES[arguments.headline]),
         figures=figures,
-        inputs=[arguments.similarity, arguments.captions, *filter(None, [arguments.image_to_text_similarity])],
+        inputs=[
+            arguments.similarity,
+            arguments.captions,
+            *filter(None, [arguments.image_to_text_similarity]),
+            *arguments.made_of,
+        ],
         images=len(ids),
         breakdown={},
         **more,
