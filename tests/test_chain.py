@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from workflow_scripts.chain import chains
@@ -56,6 +57,16 @@ def test_settings_that_were_added_later_leave_the_ids_of_trainings_without_them(
     assert not {"features", "q_former_query", "train_q_former"} & run.identity["settings"].keys()
     assert chain_of(pretrain={"features": "cached"}).run("pretrain").key == run.key
     assert chain_of(pretrain={"features": "online"}).run("pretrain").key != run.key
+
+
+def test_cached_features_after_a_q_former_that_they_are_not_of_are_an_error_before_anything_runs():
+    for setting in ("q_former_query", "train_q_former"):
+        changes = {"finetune": {"features": "online", setting: True}}
+        row = {"stages": ["pretrain", "finetune", "finetune_okvqa"], "changes": changes}
+        with pytest.raises(ValueError, match=r"experiments.odd: finetune_okvqa.features = 'cached', but finetune has"):
+            all_chains(experiments={"odd": row})
+        row["changes"] = {**changes, "finetune_okvqa": {"features": "online"}}
+        assert len(all_chains(experiments={"odd": row})["odd"].runs) == 3
 
 
 def test_experiments_share_the_trainings_that_are_the_same():

@@ -278,8 +278,19 @@ class Chain:
         }
         position = self.stages.index(stage)
         if position:
+            self._check_features_after(self.stages[:position], stage)
             parents["initial_adaptor"] = self.run(self.stages[position - 1])
         return Product(stage, self.label, {"stage": stage}, parents, settings)
+
+    def _check_features_after(self, before: tuple[str, ...], stage: str) -> None:
+        """Raise ValueError where a training would read cached features that its adaptor was not trained on."""
+        earlier = [getattr(self.scale, name) for name in before]
+        other = earlier[-1].q_former_query or any(settings.train_q_former for settings in earlier)
+        if other and getattr(self.scale, stage).features == "cached":
+            raise ValueError(
+                f"experiments.{self.label}: {stage}.features = 'cached', but {before[-1]} has a Q-Former of its own or "
+                f"gives it the query, and cached features are of another; set {stage}.features to 'online'."
+            )
 
     @property
     def runs(self) -> list[Product]:
