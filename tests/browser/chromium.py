@@ -87,7 +87,7 @@ class Chromium:
             raise RuntimeError(json.dumps(result["exceptionDetails"])[:500])
         return result["result"].get("value")
 
-    def wait_for(self, expression: str, seconds: float = 30):
+    def wait_for(self, expression: str, seconds: float = 60):
         """The first true value of an expression."""
         deadline = time.monotonic() + seconds
         while True:

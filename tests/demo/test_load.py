@@ -6,6 +6,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from PIL import Image
 from tiny_results import random_picture
 from visitors import Page, QueueFull, call
 
@@ -16,15 +17,19 @@ USUAL = ("", 1, 0, 6)  # answered by the usual adaptor, one beam, no sampling, s
 
 @contextlib.contextmanager
 def served(system, **settings):
+    """The page of a system, served; its files lie in the folder `page.files`."""
     from workflow_scripts.demo.page import build_page, launch_page
+    from workflow_scripts.demo.private_files import private_files
 
-    page = build_page(system)
     limits = system.settings.model_copy(update=settings)
-    launch_page(page, limits, host="127.0.0.1", port=None, prevent_thread_lock=True, quiet=True)
-    try:
-        yield page
-    finally:
-        page.close()
+    with private_files() as files:
+        page = build_page(system)
+        page.files = files
+        launch_page(page, limits, host="127.0.0.1", port=None, prevent_thread_lock=True, quiet=True)
+        try:
+            yield page
+        finally:
+            page.close()
 
 
 def visit(visits):
@@ -90,6 +95,30 @@ def test_a_visitor_who_leaves_in_the_middle_of_an_answer_frees_the_model(system,
         answer = visit([lambda session: call(session, page.local_url, "ask", None, "00.png", "what?", *USUAL)])[0]
         assert isinstance(answer, str)
         assert len(slow) < at + 60  # the whole answer that nobody takes any more would have been 128
+
+
+def test_nothing_of_an_uploaded_file_is_left_once_it_was_read(system, tmp_path):
+    exif = Image.Exif()
+    exif[0x010F] = "a camera of somebody"
+    random_picture(1).save(tmp_path / "mine.jpg", exif=exif)
+    (tmp_path / "notes.jpg").write_text("written by somebody")
+    with served(system) as page:
+
+        async def upload_and_ask(session):
+            visitor = Page(session, page.local_url, page)
+            for name in ("mine.jpg", "notes.jpg"):
+                await visitor.send("upload", await visitor.upload(tmp_path / name))
+                await visitor.wait()
+            return await call(
+                session, page.local_url, "ask", await visitor.upload(tmp_path / "mine.jpg"), "", "what?", *USUAL
+            )
+
+        (answer,) = visit([upload_and_ask])
+        kept = [path.read_bytes() for path in page.files.rglob("*") if path.is_file()]
+    assert isinstance(answer, str)
+    assert any(kept)  # the pictures that the page has shown
+    assert not any(b"somebody" in content for content in kept)
+    assert not page.files.exists()
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../../etc/passwd", "README.md"])

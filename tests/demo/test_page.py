@@ -158,7 +158,8 @@ def test_stop_reaches_the_answer_of_this_visitor_alone(handlers):
     assert not other.is_set()
 
 
-def test_an_unusable_upload_keeps_the_picture_and_says_why(handlers, tmp_path):
+def test_an_unusable_upload_keeps_the_picture_and_says_why(handlers, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     (tmp_path / "text.jpg").write_text("hello")
     assert "not a picture" in handlers.upload(str(tmp_path / "text.jpg"))[3]
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from workflow_scripts.config.demo import DemoSettings
-from workflow_scripts.demo.uploads import read_text, read_upload
+from workflow_scripts.demo.uploads import read_text, read_upload, take_upload
 
 SETTINGS = DemoSettings()
 
@@ -85,6 +85,24 @@ def test_a_large_file_and_half_a_file_are_refused(tmp_path):
     path.write_bytes(stream.getvalue()[:5000])
     with pytest.raises(ValueError, match="cannot be used"):
         read_upload(path, SETTINGS)
+
+
+def test_an_upload_is_deleted_when_it_was_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    path = save(tmp_path / "p.png", Image.new("RGB", (4, 3)))
+    assert take_upload(path, SETTINGS).size == (4, 3)
+    assert not path.exists()
+    with pytest.raises(ValueError, match="not there any more; choose it again"):
+        take_upload(path, SETTINGS)
+
+
+def test_a_file_that_was_not_uploaded_is_neither_read_nor_deleted(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    path = save(tmp_path / "p.png", Image.new("RGB", (4, 3)))
+    for named in (path, tmp_path / "uploads" / ".." / "p.png"):
+        with pytest.raises(ValueError, match="not there any more"):
+            take_upload(named, SETTINGS)
+    assert path.exists()
 
 
 @pytest.mark.parametrize(("text", "says"), [("  \n ", "looking for"), ("x" * 10_000, "10,000 characters")])

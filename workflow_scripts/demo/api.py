@@ -10,7 +10,7 @@ import gradio as gr
 from workflow_scripts.config.demo import AnswerSettings
 from workflow_scripts.demo.messages import sentence
 from workflow_scripts.demo.system import System
-from workflow_scripts.demo.uploads import read_text, read_upload
+from workflow_scripts.demo.uploads import read_text, take_upload
 
 
 class Api:
@@ -40,7 +40,7 @@ class Api:
                 raise ValueError(f"Nobody called {answers!r} answers here; choose one of {', '.join(names)}.")
             settings = AnswerSettings(max_new_tokens=longest, num_beams=beams, temperature=temperature)
             if file:
-                seen = system.see(read_upload(Path(file), system.settings), "your picture")
+                seen = system.see(take_upload(Path(file), system.settings), "your picture")
             else:
                 seen = system.see_row(system.row_of(picture))
             stop = threading.Event()

@@ -11,6 +11,7 @@ from typing import Any
 from workflow_scripts.command_line import run_command
 from workflow_scripts.config.demo import DemoSettings
 from workflow_scripts.demo.find_experiment import find_experiment
+from workflow_scripts.demo.private_files import end_on_sigterm, private_files
 
 PASSWORD = "DEMO_PASSWORD"
 
@@ -58,8 +59,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     from workflow_scripts.demo.page import build_page, launch_page
     from workflow_scripts.demo.system import System
 
-    page = build_page(System(experiment, arguments.settings))
-    launch_page(page, arguments.settings, host=arguments.host, port=arguments.port, **guard)
+    end_on_sigterm()
+    with private_files():
+        page = build_page(System(experiment, arguments.settings))
+        launch_page(page, arguments.settings, host=arguments.host, port=arguments.port, **guard)
 
 
 if __name__ == "__main__":

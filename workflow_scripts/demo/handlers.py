@@ -15,7 +15,7 @@ from workflow_scripts.demo.draw_box import draw_box
 from workflow_scripts.demo.find_experiment import example_queries
 from workflow_scripts.demo.messages import Messages, message, note, sentence
 from workflow_scripts.demo.system import Seen, System
-from workflow_scripts.demo.uploads import read_text, read_upload
+from workflow_scripts.demo.uploads import read_text, take_upload
 from workflow_scripts.search.index import Hit
 
 WHY, WHOLE = "Why this picture?", "Whole picture"
@@ -87,7 +87,7 @@ class Handlers:
         if path is None:
             return (gr.skip(),) * 5
         try:
-            seen = self.system.see(read_upload(Path(path), self.settings), "your picture")
+            seen = self.system.see(take_upload(Path(path), self.settings), "your picture")
         except Exception as error:
             return self._not_seen(error)
         return self._seen(seen)

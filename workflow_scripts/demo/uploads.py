@@ -3,6 +3,7 @@
 import warnings
 from pathlib import Path
 
+from gradio.utils import get_upload_folder
 from PIL import Image, UnidentifiedImageError
 
 from workflow_scripts.config.demo import DemoSettings
@@ -11,6 +12,18 @@ from workflow_scripts.search.query import clean_query
 
 # By content, whatever the file is called. Pillow reads more formats, some of them with outside programs (EPS).
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+
+
+def take_upload(path: Path, settings: DemoSettings) -> Image.Image:
+    """Decode an uploaded picture as `read_upload` does and delete its file, with all that a camera wrote into it."""
+    path = Path(path).resolve()
+    # Nothing else is read or deleted, whatever file a request names.
+    if not path.is_relative_to(Path(get_upload_folder()).resolve()) or not path.is_file():
+        raise ValueError("This file is not there any more; choose it again.")
+    try:
+        return read_upload(path, settings)
+    finally:
+        path.unlink()
 
 
 def read_upload(path: Path, settings: DemoSettings) -> Image.Image:
