@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 STAMP := $(VENV)/.installed
 SLURM_PACKAGES := slurmctld slurmd slurm-client munge
 
-.PHONY: help env reproduce plan dry-run demo survey test test-fast test-browser slurm slurm-test slurm-test-long check-full-size lint mlflow mlflow-import environment-files
+.PHONY: help env reproduce plan dry-run demo survey test test-fast test-browser chromium slurm slurm-test slurm-test-long check-full-size lint mlflow mlflow-import environment-files
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -46,7 +46,10 @@ test: env ## all tests but those that need SLURM or a browser
 test-fast: env ## the tests of a few seconds
 	python -m pytest -m "not slow and not slurm and not browser"
 
-test-browser: env ## the tests of the pages in Chromium, which root gets installed where it is missing
+test-browser: env chromium ## the tests of the pages in Chromium, which root gets installed where it is missing
+	python -m pytest -m browser
+
+chromium:
 	@command -v chromium > /dev/null || command -v chromium-browser > /dev/null || command -v google-chrome > /dev/null || \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
 	    echo "Installing chromium with apt-get."; \
@@ -54,7 +57,6 @@ test-browser: env ## the tests of the pages in Chromium, which root gets install
 	  else \
 	    echo "error: there is no Chromium to run the tests in; install it (Debian: apt-get install chromium)"; exit 1; \
 	  fi
-	python -m pytest -m browser
 
 slurm-test: slurm ## the tests of ten minutes on a SLURM cluster on this host alone; root gets Debian's packages installed
 	python -m pytest -m "slurm and not long" -rs tests/slurm
