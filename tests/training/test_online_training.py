@@ -129,6 +129,13 @@ def test_a_trained_q_former_learns_and_every_zero_stage_exports_the_same(stage, 
     assert any("word_embeddings" in name for name in changed)
 
 
+def test_a_q_former_trained_in_bf16_is_exported_in_full_precision(online, trained, tmp_path):
+    folder = online.here(tmp_path / "run", TRAINED | {"q_former_query": True, "precision": "bf16"})
+    np.testing.assert_allclose(losses(folder), losses(trained), rtol=1e-2)
+    queries = q_former_of(folder)["query_tokens"]
+    assert (queries - queries.bfloat16().float()).abs().max() > 0
+
+
 def test_an_online_training_goes_on_bit_for_bit_where_it_was_stopped(online, tmp_path):
     # The whole one here too: a training at ZeRO stage 3 leaves other products of matrices in its process.
     whole = online.here(tmp_path / "whole", TRAINED | {"q_former_query": True})
