@@ -7,6 +7,11 @@ def feature_source(wildcards):
     return parents.get("tokens") or parents["images"]
 
 
+def part_manifests(product):
+    """The manifests of all parts of an image set, or of its features."""
+    return [at(product, "parts", str(part), "manifest.json") for part in range(CHAIN.parts_of(product))]
+
+
 def run_of(wildcards):
     return RUNS[f"{wildcards.stage}/{wildcards.run}"]
 

@@ -214,7 +214,11 @@ def any_of(products):
     return "|".join(re.escape(product.key) for product in products) or "(?!)"
 
 
-def one_of(products, packed):
-    """A pattern for the folders of image sets whose pictures come in an archive, or by URL."""
-    keys = [key for key, product in products.items() if bool(archive_with(product.name)) == packed]
-    return "|".join(map(re.escape, keys)) or "(?!)"
+def made(products, in_parts):
+    """Those of the products of image sets that are made in parts, or at once."""
+    return [product for product in products if (CHAIN.parts_of(product) > 1) == in_parts]
+
+
+def one_of(products, packed, in_parts=False):
+    """A pattern for the folders of image sets whose pictures come in an archive, or by URL, at once or in parts."""
+    return any_of(one for one in made(products.values(), in_parts) if bool(archive_with(one.name)) == packed)

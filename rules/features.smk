@@ -11,6 +11,8 @@ rule extract_features:
         f"{R}/logs/extract_features/{{features}}.log",
     benchmark:
         f"{R}/benchmarks/extract_features/{{features}}.tsv"
+    wildcard_constraints:
+        features=any_of(made(FEATURES.values(), in_parts=False)),
     conda:
         "../envs/environment.yaml"
     threads: job_threads("extract_features", 1)

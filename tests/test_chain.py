@@ -46,6 +46,16 @@ def test_a_setting_that_cannot_change_the_result_changes_no_identity():
     assert before.run("pretrain").path == after.run("pretrain").path
 
 
+def test_parts_are_those_of_the_set_that_names_them_and_of_its_features():
+    whole, chain = chain_of(), chain_of(parts={"coco_train2017": 2})
+    products = [chain.images("coco_train2017"), chain.features("coco_train2017"), chain.features("coco_val2017")]
+    assert [chain.parts_of(product) for product in products] == [2, 2, 1]
+    assert whole.images("coco_train2017").path != chain.images("coco_train2017").path
+    assert whole.features("coco_val2017").path == chain.features("coco_val2017").path
+    photos = chain_of(scale="photos", parts={"flickr8k_train": 2})
+    assert photos.parts_of(photos.features("flickr8k_train")) == 1, "features of tokens are of the whole set"
+
+
 def test_a_changed_world_changes_everything():
     before, after = chain_of(), chain_of(world={"seed": 12345})
     for name in ("world", "feature_extractor", "language_model", "clip", "pairs"):

@@ -62,8 +62,9 @@ def test_jobs_ask_for_what_the_scale_says_and_gpu_jobs_for_the_partition_with_gp
             assert resources["runtime"] == str(settings.runtime), rule
         assert ("slurm_partition" in resources) == (resources["gpu"] != "0"), rule
     with_gpus = {rule for rule, resources in jobs if resources["gpu"] != "0"}
-    # The survey's answers are predictions like others, and ask for what these do.
-    assert with_gpus == {rule for rule, settings in SCALE.jobs.items() if settings.gpu} | {"predict_survey"}
+    # The survey's answers are predictions like others, parts are image sets like others, and ask for what these do.
+    asked = {rule for rule, settings in SCALE.jobs.items() if settings.gpu}
+    assert with_gpus == asked | {"predict_survey", "extract_part"}
     assert {"preflight", "extract_features", "train_adaptor", "predict", "rank_images"} <= with_gpus
 
 

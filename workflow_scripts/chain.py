@@ -76,7 +76,14 @@ class Chain:
 
     def images(self, image_set: str) -> Product:
         definition: dict[str, Any] = {"image_set": image_set, "maximum": self.scale.maximum_images.get(image_set)}
+        if image_set in self.scale.parts:
+            definition["parts"] = self.scale.parts[image_set]  # other rows lie in other shards
         return Product("images", image_set, definition, self._source(), self.scale.download)
+
+    def parts_of(self, product: Product) -> int:
+        """Return in how many parts, a job for each, a product of an image set is made; tokens are of whole sets."""
+        from_pictures = product.area == "images" or (product.area == "features" and not self.scale.q_former)
+        return self.scale.parts.get(product.name, 1) if from_pictures else 1
 
     def pretrained(self, role: str) -> Product | None:
         """A model that others trained, as the registry has it; role is a field of `PretrainedModels`."""

@@ -96,6 +96,9 @@ class Scale(Section):
     world: WorldSettings | None = Field(None, description="The miniature world; null for real data.")
     roles: Roles
     maximum_images: dict[str, int] = Field({}, description="Keep the first N pictures of an image set, by id.")
+    parts: dict[str, Annotated[int, Field(ge=2, le=400)]] = Field(
+        {}, description="Parts in which an image set is fetched and run through the extractor, a job for each."
+    )
     picture_archives: dict[str, str] = Field(
         {}, description="Data sets whose archives hold the pictures of image sets that are fetched by URL otherwise."
     )
@@ -149,6 +152,13 @@ class Scale(Section):
     queries: list[str] = Field(min_length=1, description="What the report's search sheet asks for.")
     jobs: dict[str, JobSettings] = Field({}, description="What jobs ask for in place of what their rules say, by rule.")
     preflight: PreflightSettings | None = Field(None, description="What is checked first; null checks nothing.")
+
+    @model_validator(mode="after")
+    def _has_parts_of_its_own_image_sets(self) -> Self:
+        names = self.roles.image_sets()
+        if unknown := [name for name in self.parts if name not in names]:
+            raise ValueError(f"parts: {unknown[0]} is no image set of this scale; it has {', '.join(names)}")
+        return self
 
     @model_validator(mode="after")
     def _has_one_feature_extractor(self) -> Self:

@@ -86,13 +86,8 @@ def _downloads(context: Context) -> Stage:
         product, images = chain.images(name), images_of(chain, name, context.results)
         seconds = context.seconds_of("download_images", product.key) or context.seconds_of("pack_images", product.key)
         rules.append(seconds is not None)
-        jobs.append(
-            Job(
-                product.path,
-                seconds or images.asked / (DOWNLOADS_PER_SECOND * settings.processes),
-                context.is_done(product, "manifest.json"),
-            )
-        )
+        seconds = seconds or images.asked / (DOWNLOADS_PER_SECOND * settings.processes)
+        jobs += _part_jobs(context, product, seconds)
         disk += images.count * settings.image_size**2 * 4 / 3 * BYTES_PER_PIXEL
         count += images.asked
     return Stage("download images", f"{count:,} pictures", tuple(jobs), _basis(rules), resumes=True, disk_bytes=disk)
@@ -129,6 +124,14 @@ def _cached_image_sets(context: Context) -> list[str]:
     return [name for name in context.chain.roles.image_sets() if name not in online - cached]
 
 
+def _part_jobs(context: Context, product: Product, seconds: float, devices: int = 0) -> list[Job]:
+    """The job that makes a product of an image set, or those that make its parts, which share its seconds."""
+    done, parts = context.is_done(product, "manifest.json"), context.chain.parts_of(product)
+    if parts == 1:
+        return [Job(product.path, seconds, done, devices)]
+    return [Job(f"{product.path}/parts/{part}", seconds / parts, done, devices) for part in range(parts)]
+
+
 def _per_image_set(
     context: Context,
     rule: str,
@@ -145,14 +148,9 @@ def _per_image_set(
         product, images = product_of(name), images_of(chain, name, context.results).count
         seconds = context.seconds_of(rule, product.key)
         found.append(seconds is not None)
-        jobs.append(
-            Job(
-                product.path,
-                seconds or images * seconds_a_picture + START_SECONDS[context.machine.has_gpus],
-                context.is_done(product, "manifest.json"),
-                1 if context.machine.has_gpus else 0,
-            )
-        )
+        start = START_SECONDS[context.machine.has_gpus] * chain.parts_of(product)
+        seconds = seconds or images * seconds_a_picture + start
+        jobs += _part_jobs(context, product, seconds, 1 if context.machine.has_gpus else 0)
         count += images
     notes = (f"{seconds_a_picture * 1000:.3g} ms a picture, {1000 * PICTURE_SECONDS:.0f} of them to read it",)
     return Stage(
