@@ -120,12 +120,38 @@ def resume(result: dict[str, Any]) -> str:
     )
 
 
+def questions_without_language_model(result: dict[str, Any]) -> str:
+    """The section of questions_without_language_model.py."""
+    told = {
+        "right": "with the right photographs",
+        "shuffled": "with those of other rooms",
+        "question_only": "trained and asked without photographs",
+    }
+    found = result["exact_match"]
+    rows = [(what, f"{sum(found[name]) / len(found[name]):.1f}", *found[name]) for name, what in told.items()]
+    return "\n\n".join(
+        [
+            "## What the features can tell of DAQUAR's answers, scale photos",
+            "`python -m benchmarks.questions_without_language_model --results results/photos --output "
+            "benchmarks/measured/questions_without_language_model.json`: a reader with an attention of its own over "
+            "the query outputs in the place of adaptor and language model, trained on "
+            f"{result['trained_on']:,} questions, "
+            f"asked {result['asked']:,} about other rooms; exact match in percent. The most frequent answer gets "
+            f"{result['most_frequent_answer']}.",
+            table(("exact match", "mean", *(f"seed {seed}" for seed in range(len(found["right"])))), rows),
+            "What the whole system has below the first row is lost behind the features; what the first row has above "
+            "the third is all that these features were seen to add to a question's own words.",
+        ]
+    )
+
+
 SECTIONS = {
     "training_throughput": throughput,
     "overhead": overhead,
     "resume_anywhere": resume,
     "scoring_speed": partial(scoring_section.scoring_speed, table=table),
     "search_speed": partial(search_sections.search_speed, table=table),
+    "questions_without_language_model": questions_without_language_model,
     "cold_start": partial(search_sections.cold_start, table=table),
 }
 
