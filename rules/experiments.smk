@@ -24,10 +24,14 @@ rule tabulate_experiments:
     params:
         experiments=json.dumps(EXPERIMENTS),
         title=f"Experiments at scale {SETTINGS.scale}",
-        warning="" if SCALE.figures_are_meaningful else "The figures on this page mean nothing: the scale is for tests.",
+        warning=(
+            []
+            if SCALE.figures_are_meaningful
+            else ["--warning", "The figures on this page mean nothing: the scale is for tests."]
+        ),
         folder=lambda wildcards, output: folder(output[0]),
         code=code_digest("workflow_scripts.report.tabulate_experiments"),
     shell:
         "python -m workflow_scripts.report.tabulate_experiments --experiments {params.experiments:q}"
-        " --runs {input.runs:q} --title {params.title:q} --warning {params.warning:q} --output {params.folder:q}"
+        " --runs {input.runs:q} --title {params.title:q} {params.warning:q} --output {params.folder:q}"
         " 2>&1 | tee {log:q}"

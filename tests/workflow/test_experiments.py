@@ -2,6 +2,10 @@
 
 import csv
 import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -21,6 +25,18 @@ def rows(project):
     }
     file.write_text(yaml.safe_dump(config, sort_keys=False))
     return list(config["experiments"])
+
+
+@pytest.mark.parametrize(("scale", "warned"), [("tiny", True), ("mini", False)])
+def test_the_table_warns_where_figures_mean_nothing_and_only_there(tmp_path, scale, warned):
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--printshellcmds", "--cores", "1"]
+    command += ["--config", f"scale={scale}", f"results={tmp_path}", "--", "experiments"]
+    root = Path(__file__).resolve().parents[2]
+    output = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+    (line,) = [line for line in output.splitlines() if "-m workflow_scripts.report.tabulate_experiments" in line]
+    words = shlex.split(line)
+    assert ("--warning" in words) is warned
+    assert not warned or "mean nothing" in words[words.index("--warning") + 1]
 
 
 def test_every_row_of_the_configuration_is_planned(finished):
