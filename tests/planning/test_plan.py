@@ -65,7 +65,11 @@ def test_online_features_take_operations_in_every_epoch_and_no_disk(tmp_path):
     bytes_a_picture = 2 * 32 * (768 + 256)
     saved = stage(stages, "extract features").disk_bytes - stage(other, "extract features").disk_bytes
     assert saved == pytest.approx((118287 + 800_000) * bytes_a_picture, rel=1e-3)
-    trained = [*REPORT_SIZES, "pretrain={batch_size: 192, epochs: 4, features: online, train_q_former: true}"]
+    trained = [
+        *REPORT_SIZES,
+        "pretrain={batch_size: 192, epochs: 4, features: online, train_q_former: true}",
+        *(f"{name}={{features: online}}" for name in ("finetune", "finetune_okvqa", "finetune_refcoco")),
+    ]
     q_former = stage(all_stages(context(tmp_path, find_machine("8xa100"), trained)), "pretrain")
     assert float(q_former.notes[0].split()[0]) > float(stage(other, "pretrain").notes[0].split()[0])
     assert q_former.disk_bytes > stage(other, "pretrain").disk_bytes + 1e9, "checkpoints hold the Q-Former"
