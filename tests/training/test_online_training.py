@@ -82,6 +82,13 @@ def q_former_of(folder):
     return read_q_former_weights(folder / "adaptor.safetensors")
 
 
+def untrained(online):
+    from workflow_scripts.models.feature_extractor import load_feature_extractor
+    from workflow_scripts.models.online_features import QFormer
+
+    return QFormer(load_feature_extractor(online.world / "extractor").model).state_dict()
+
+
 @pytest.mark.parametrize("settings", [{}, {"samples_per_image": 4}, {"standardise_features": True}])
 def test_an_online_training_is_the_cached_one_up_to_the_rounding_of_the_cache(settings, online, tmp_path):
     import torch
@@ -113,9 +120,6 @@ def test_the_query_reaches_the_language_model_through_the_q_former(online, cache
 def test_a_trained_q_former_learns_and_every_zero_stage_exports_the_same(stage, online, trained, tmp_path):
     import torch
 
-    from workflow_scripts.models.feature_extractor import load_feature_extractor
-    from workflow_scripts.models.online_features import QFormer
-
     folder = online.here(tmp_path / "run", TRAINED | {"q_former_query": True, "zero_stage": stage})
     np.testing.assert_allclose(losses(folder), losses(trained), rtol=1e-4)
     weights = q_former_of(folder)
@@ -123,10 +127,18 @@ def test_a_trained_q_former_learns_and_every_zero_stage_exports_the_same(stage, 
     for name, value in q_former_of(trained).items():
         if not name.endswith("key.bias"):  # attention does not depend on it: its gradient is rounding
             torch.testing.assert_close(weights[name], value, rtol=1e-3, atol=1e-3)
-    before = QFormer(load_feature_extractor(online.world / "extractor").model).state_dict()
+    before = untrained(online)
     changed = {name for name, value in weights.items() if (value - before[name]).abs().max() > 1e-3}
     assert {"query_tokens", "bert.encoder.layer.1.crossattention.self.value.weight"} <= changed
     assert any("word_embeddings" in name for name in changed)
+
+
+def test_a_trained_q_former_learns_at_its_share_of_the_learning_rate(online, tmp_path):
+    moved = {}
+    for share in (0.01, 1):
+        folder = online.here(tmp_path / str(share), TRAINED | {"q_former_learning_rate_share": share})
+        moved[share] = q_former_of(folder)["query_tokens"] - untrained(online)["query_tokens"]
+    assert 0 < moved[0.01].abs().max() < 0.1 * moved[1].abs().max()
 
 
 def test_a_q_former_trained_in_bf16_is_exported_in_full_precision(online, trained, tmp_path):

@@ -34,6 +34,14 @@ class TrainingSettings(Section):
         "Needs online features.",
         json_schema_extra=ADDED,
     )
+    q_former_learning_rate_share: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="A trained Q-Former's learning rate as a share of the adaptor's: it knows its task, and the "
+        "adaptor begins from nothing.",
+        json_schema_extra=ADDED,
+    )
     standardise_features: bool = Field(
         False,
         description="Start the adaptor as if features were standardised and soft tokens as wide as the "

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from workflow_scripts.models.vision_language_model import VisionLanguageModel
 # Without this, init_distributed compiles a shared-memory extension for CPUs: 45 s that buy nothing here.
 deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
 
+# The others wait while the first process tokenises millions of samples and checks features; NCCL waits minutes.
+LONGEST_WAIT = timedelta(hours=3)
+
 
 def start_process_group() -> None:
     """Join the process group that torchrun describes; one process alone needs no torchrun, port or address."""
@@ -28,7 +32,7 @@ def start_process_group() -> None:
     if distributed:
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        torch.distributed.init_process_group(backend)
+        torch.distributed.init_process_group(backend, timeout=LONGEST_WAIT)
     else:
         os.environ.setdefault("LOCAL_RANK", "0")
         torch.distributed.init_process_group(backend, store=torch.distributed.HashStore(), rank=0, world_size=1)
@@ -113,8 +117,14 @@ def build_engine(
     model: VisionLanguageModel, settings: TrainingSettings, config: dict[str, Any]
 ) -> deepspeed.DeepSpeedEngine:
     """Wrap the model for training; the optimizer sees the adaptor's parameters, a trained Q-Former's, nothing else."""
+    adaptor = list(model.adaptor.parameters())
+    known = set(adaptor)
+    q_former = [parameter for parameter in model.parameters() if parameter.requires_grad and parameter not in known]
+    groups: list[dict[str, Any]] = [{"params": adaptor, "learning_rate_share": 1.0}]
+    if q_former:
+        groups.append({"params": q_former, "learning_rate_share": settings.q_former_learning_rate_share})
     optimizer = torch.optim.AdamW(
-        [parameter for parameter in model.parameters() if parameter.requires_grad],
+        groups,
         lr=settings.learning_rate,
         betas=(settings.beta1, settings.beta2),
         weight_decay=settings.weight_decay,

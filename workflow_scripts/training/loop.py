@@ -100,7 +100,7 @@ class TrainingLoop:
         started = time.perf_counter()
         rate = learning_rate(step, self.order.steps_per_epoch, self.settings)
         for group in self.engine.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["learning_rate_share"]
         indices = self.order.batch(step)
         tokens = self.samples.answer_tokens(indices)
         mine = self._share(indices)
