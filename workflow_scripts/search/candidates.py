@@ -43,7 +43,7 @@ class Candidates:
     @property
     def depth(self) -> int:
         """How many vectors to take: more where their order is coarser and reading the originals is cheap."""
-        return 2000 if self._index.ntotal <= _FLAT_UP_TO else 500
+        return 2000 if self._index.ntotal <= _FLAT_UP_TO else 1000
 
     def best(self, vectors: np.ndarray, depth: int) -> np.ndarray:
         """Rows [K, R] of the vectors that seem to have the greatest dot products with vectors [K, P]; -1 is none."""
