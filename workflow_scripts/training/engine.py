@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,6 @@ from workflow_scripts.models.vision_language_model import VisionLanguageModel
 # Without this, init_distributed compiles a shared-memory extension for CPUs: 45 s that buy nothing here.
 deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
 
-# The others wait while the first process tokenises millions of samples and checks features; NCCL waits minutes.
-LONGEST_WAIT = timedelta(hours=3)
-
 
 def start_process_group() -> None:
     """Join the process group that torchrun describes; one process alone needs no torchrun, port or address."""
@@ -32,7 +28,7 @@ def start_process_group() -> None:
     if distributed:
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        torch.distributed.init_process_group(backend, timeout=LONGEST_WAIT)
+        torch.distributed.init_process_group(backend)
     else:
         os.environ.setdefault("LOCAL_RANK", "0")
         torch.distributed.init_process_group(backend, store=torch.distributed.HashStore(), rank=0, world_size=1)
