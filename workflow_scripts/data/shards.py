@@ -4,6 +4,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -58,11 +59,11 @@ class ImageSet:
             raise ValueError(f"Image set {self.name} has no picture {image_id!r}.")
         path = self.folder / "shards" / f"{self.images[image_id]['shard']}.tar"
         if path not in self._indices:
-            self._indices[path] = _index(path)
+            self._indices[path] = index_shard(path)
         offset, size = self._indices[path][image_id]
         with path.open("rb") as stream:
             stream.seek(offset)
-            return _decode(stream.read(size), path, image_id)
+            return decode_picture(stream.read(size), path, image_id)
 
     @cached_property
     def _indices(self) -> dict[Path, dict[str, tuple[int, int]]]:
@@ -81,15 +82,10 @@ def iterate_shard(path: Path) -> Iterator[tuple[str, Image.Image, dict[str, Any]
     Raises ValueError, with shard and id, for a picture that does not decode: downloading checked all of them.
     """
     members: dict[str, dict[str, bytes]] = {}
-    try:
-        with tarfile.open(path) as tar:
-            for member in tar:
-                key, _, ending = member.name.partition(".")
-                members.setdefault(key, {})[ending] = tar.extractfile(member).read()
-    except FileNotFoundError:
-        raise ValueError(f"The shard {path} does not exist; download its image set again.") from None
-    except tarfile.TarError as error:
-        raise ValueError(f"The shard {path} is damaged ({error}); delete it and download its set again.") from error
+    with _open_shard(path) as tar:
+        for member in tar:
+            key, _, ending = member.name.partition(".")
+            members.setdefault(key, {})[ending] = tar.extractfile(member).read()
     samples = []
     for key, parts in members.items():
         if not {"jpg", "json"} <= parts.keys():
@@ -97,7 +93,7 @@ def iterate_shard(path: Path) -> Iterator[tuple[str, Image.Image, dict[str, Any]
         meta = json.loads(parts["json"])
         samples.append((str(meta["id"]), parts["jpg"], meta))
     for image_id, content, meta in sorted(samples, key=lambda sample: sample[0]):
-        yield image_id, _decode(content, path, image_id), meta
+        yield image_id, decode_picture(content, path, image_id), meta
 
 
 def iterate_images(folder: Path) -> Iterator[tuple[str, Image.Image, dict[str, Any]]]:
@@ -106,28 +102,44 @@ def iterate_images(folder: Path) -> Iterator[tuple[str, Image.Image, dict[str, A
         yield from iterate_shard(path)
 
 
-def _decode(content: bytes, path: Path, image_id: str) -> Image.Image:
+def index_shard(path: Path) -> dict[str, tuple[int, int]]:
+    """Return where in a shard the JPEG of each id lies: offset and size in bytes.
+
+    Raises ValueError for a shard that is missing or damaged.
+    """
+    places: dict[str, tuple[int, int]] = {}
+    ids: dict[str, str] = {}
+    with _open_shard(path) as tar:
+        for member in tar:
+            key, _, ending = member.name.partition(".")
+            if ending == "json":
+                ids[key] = str(json.load(tar.extractfile(member))["id"])
+            elif ending == "jpg":
+                places[key] = (member.offset_data, member.size)
+    return {ids[key]: place for key, place in places.items() if key in ids}
+
+
+def decode_picture(content: bytes, path: Path, name: str) -> Image.Image:
+    """Decode a JPEG of a shard, RGB; one that does not decode is a ValueError with its name and the shard."""
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # importing LAVIS sets it, and a cut picture would pass for a whole one
     try:
         return Image.open(io.BytesIO(content)).convert("RGB")
     except OSError as error:
         raise ValueError(
-            f"Picture {image_id} in {path} does not decode ({error}); delete the shards folder and download again."
+            f"Picture {name} in {path} does not decode ({error}); delete the shards folder and download again."
         ) from error
 
 
-def _index(path: Path) -> dict[str, tuple[int, int]]:
-    """Return where in a shard the JPEG of each id lies: offset and size in bytes."""
-    places: dict[str, tuple[int, int]] = {}
-    ids: dict[str, str] = {}
-    with tarfile.open(path) as tar:
-        for member in tar:
-            key, _, ending = member.name.partition(".")
-            if ending == "json":
-                ids[key] = str(json.loads(tar.extractfile(member).read())["id"])
-            elif ending == "jpg":
-                places[key] = (member.offset_data, member.size)
-    return {ids[key]: place for key, place in places.items() if key in ids}
+@contextmanager
+def _open_shard(path: Path) -> Iterator[tarfile.TarFile]:
+    """Open a shard for reading; one that is missing or damaged is named, also where that shows later."""
+    try:
+        with tarfile.open(path) as tar:
+            yield tar
+    except FileNotFoundError:
+        raise ValueError(f"The shard {path} does not exist; download its image set again.") from None
+    except tarfile.TarError as error:
+        raise ValueError(f"The shard {path} is damaged ({error}); delete it and download its set again.") from error
 
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:

@@ -1,7 +1,5 @@
 """What the system is given of an image: its query output from the cache, or its pixels for a feature extractor."""
 
-import io
-import json
 import os
 import tarfile
 from collections.abc import Callable, Sequence
@@ -10,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageFile
+from PIL import Image
 from torch import Tensor
 
-from workflow_scripts.data.shards import ImageSet, list_shards
+from workflow_scripts.data.shards import ImageSet, decode_picture, index_shard, list_shards
 from workflow_scripts.features.store import FeatureStores
 
 # A row of a picture is its address: the number of its shard times this, and where its JPEG begins in the shard.
@@ -81,8 +79,8 @@ class Pixels:
         for image_set in self._sets:
             before = len(found)
             for number, path in (next(shards) for _ in image_set.manifest["shards"]):
-                places = _places(path)
-                found |= {image_set.key(name): number * _SPAN + place for name, place in places.items()}
+                places = index_shard(path)
+                found |= {image_set.key(name): number * _SPAN + offset for name, (offset, _) in places.items()}
             if len(found) - before != image_set.manifest["count"]:
                 raise ValueError(
                     f"The shards of {image_set.folder} hold {len(found) - before} pictures, its manifest counts "
@@ -91,38 +89,13 @@ class Pixels:
         return found
 
     def _read(self, row: int) -> Tensor:
-        number, place = divmod(row, _SPAN)
+        number, offset = divmod(row, _SPAN)
         path = self._shards[number]
         with open(path, "rb") as shard:
-            shard.seek(place - tarfile.BLOCKSIZE)
+            shard.seek(offset - tarfile.BLOCKSIZE)
             header = tarfile.TarInfo.frombuf(shard.read(tarfile.BLOCKSIZE), "utf-8", "strict")
             content = shard.read(header.size)
-        ImageFile.LOAD_TRUNCATED_IMAGES = False  # importing LAVIS sets it, and a cut picture would pass for a whole one
-        try:
-            picture = Image.open(io.BytesIO(content)).convert("RGB")
-        except OSError as error:
-            raise ValueError(
-                f"{header.name} in {path} does not decode ({error}); delete the shards folder and download again."
-            ) from error
-        return self._transform(picture)
-
-
-def _places(path: Path) -> dict[str, int]:
-    """Where in a shard the JPEG of each id begins, in bytes."""
-    places, names = {}, {}
-    try:
-        with tarfile.open(path) as shard:
-            for member in shard:
-                stem, _, ending = member.name.partition(".")
-                if ending == "jpg":
-                    places[stem] = member.offset_data
-                elif ending == "json":
-                    names[stem] = str(json.load(shard.extractfile(member))["id"])
-    except FileNotFoundError:
-        raise ValueError(f"The shard {path} does not exist; download its image set again.") from None
-    except tarfile.TarError as error:
-        raise ValueError(f"The shard {path} is damaged ({error}); delete it and download its set again.") from error
-    return {name: places[stem] for stem, name in names.items() if stem in places}
+        return self._transform(decode_picture(content, path, header.name))
 
 
 ImageInputs = CachedFeatures | Pixels
