@@ -156,9 +156,8 @@ def load_adaptor(path: Path) -> Adaptor:
     path = Path(path)
     metadata = read_adaptor_metadata(path)
     adaptor = build_adaptor(metadata["kind"], int(metadata["in_features"]), int(metadata["out_features"]))
-    state = {name: value for name, value in _read_tensors(path).items() if not name.startswith(_Q_FORMER)}
     try:
-        adaptor.load_state_dict(state)
+        adaptor.load_state_dict(_read_tensors(path, of_q_former=False))
     except RuntimeError as error:
         raise ValueError(f"The weights in {path} do not fit the kind and widths that it states: {error}") from error
     return adaptor.eval()
@@ -167,11 +166,18 @@ def load_adaptor(path: Path) -> Adaptor:
 def read_q_former_weights(path: Path) -> dict[str, Tensor]:
     """Return the weights of the Q-Former that an adaptor was trained with; none where that one was frozen."""
     read_adaptor_metadata(path)
-    return {
-        name.removeprefix(_Q_FORMER): value for name, value in _read_tensors(path).items() if name.startswith(_Q_FORMER)
-    }
+    return {name.removeprefix(_Q_FORMER): value for name, value in _read_tensors(path, of_q_former=True).items()}
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
+def has_q_former(path: Path) -> bool:
+    """Whether an adaptor was trained with a Q-Former, whose weights are in its file then."""
+    read_adaptor_metadata(path)
     with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        return any(name.startswith(_Q_FORMER) for name in file.keys())  # noqa: SIM118 (not a mapping)
+
+
+def _read_tensors(path: Path, of_q_former: bool) -> dict[str, Tensor]:
+    """Read the Q-Former's weights alone, or all others: the adaptor's are a small part of the file beside them."""
+    with safe_open(path, framework="pt") as file:
+        names = [name for name in file.keys() if name.startswith(_Q_FORMER) is of_q_former]  # noqa: SIM118
+        return {name: file.get_tensor(name) for name in names}

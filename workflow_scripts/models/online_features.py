@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from workflow_scripts.models.adaptor import read_adaptor_metadata, read_q_former_weights
+from workflow_scripts.models.adaptor import has_q_former, read_adaptor_metadata, read_q_former_weights
 
 if TYPE_CHECKING:
     from workflow_scripts.models.blip2 import OfflineBlip2Qformer
@@ -100,6 +100,11 @@ class OnlineFeatures:
         if trained:
             self.q_former.unfreeze(reads_query)
 
+    @property
+    def width(self) -> int:
+        """The width D of query output."""
+        return self._extractor.width
+
     def text_ids(self, query: str) -> list[int]:
         """Return the Q-Former's ids of a query, cut at LAVIS's longest text; none where it is empty or not read."""
         query = query.strip()
@@ -145,7 +150,7 @@ def _padded(texts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tenso
 
 def needs_pictures(adaptor: Path) -> bool:
     """Whether an adaptor was trained behind another Q-Former than the extractor's, or one that is given the query."""
-    return READS_QUERY in read_adaptor_metadata(adaptor) or bool(read_q_former_weights(adaptor))
+    return READS_QUERY in read_adaptor_metadata(adaptor) or has_q_former(adaptor)
 
 
 def online_features_of(adaptor: Path, extractor: "FeatureExtractor") -> OnlineFeatures:
