@@ -47,20 +47,14 @@ class ImageFolders:
 
 def open_images(given: ImageFolders, adaptor: Path, device: str) -> "tuple[ImageInputs, OnlineFeatures | None]":
     """Open what the model is given of images, and for pixels what makes an adaptor's query output of them."""
-    from workflow_scripts.features.image_inputs import CachedFeatures, Pixels
-    from workflow_scripts.models.online_features import needs_pictures, online_features_of
+    from workflow_scripts.features.image_inputs import open_cached, open_pixels
+    from workflow_scripts.models.online_features import online_features_of
 
     if given.feature_extractor is None:
-        if needs_pictures(adaptor):
-            raise ValueError(
-                f"{adaptor} was trained behind a Q-Former of its own, or one that is given the query: cached features "
-                "are of another; name the pictures by --images and --feature-extractor."
-            )
-        return CachedFeatures.open(given.features), None
-    from workflow_scripts.models.feature_extractor import load_feature_extractor
-
-    extractor = load_feature_extractor(given.feature_extractor, device=device)
-    return Pixels(given.images, extractor.transform), online_features_of(adaptor, extractor)
+        instead = "name the pictures by --images and --feature-extractor"
+        return open_cached(given.features, adaptor, instead), None
+    pixels, extractor = open_pixels(given.images, given.feature_extractor, device)
+    return pixels, online_features_of(adaptor, extractor)
 
 
 def answer_questions(

@@ -5,6 +5,7 @@ import tarfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,6 +14,10 @@ from torch import Tensor
 
 from workflow_scripts.data.shards import ImageSet, decode_picture, index_shard, list_shards
 from workflow_scripts.features.store import FeatureStores
+from workflow_scripts.models.online_features import needs_pictures
+
+if TYPE_CHECKING:
+    from workflow_scripts.models.feature_extractor import FeatureExtractor
 
 # A row of a picture is its address: the number of its shard times this, and where its JPEG begins in the shard.
 _SPAN = 2**40
@@ -99,3 +104,25 @@ class Pixels:
 
 
 ImageInputs = CachedFeatures | Pixels
+
+
+def open_cached(stores: Sequence[Path], adaptor: Path | None, instead: str) -> CachedFeatures:
+    """Open feature stores for an adaptor, or for one that is still to be trained.
+
+    Args:
+        instead: what to do where the adaptor was not trained on cached features, which is a ValueError.
+    """
+    if adaptor is not None and needs_pictures(adaptor):
+        raise ValueError(
+            f"{adaptor} was trained behind a Q-Former of its own, or one that is given the query: cached features "
+            f"are of another; {instead}."
+        )
+    return CachedFeatures.open(stores)
+
+
+def open_pixels(folders: Sequence[Path], extractor: Path, device: str) -> "tuple[Pixels, FeatureExtractor]":
+    """Open image sets, and the feature extractor that their pixels are for."""
+    from workflow_scripts.models.feature_extractor import load_feature_extractor  # LAVIS, which takes seconds
+
+    loaded = load_feature_extractor(extractor, device=device)
+    return Pixels(folders, loaded.transform), loaded

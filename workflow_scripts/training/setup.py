@@ -16,10 +16,10 @@ from transformers import PreTrainedModel
 from transformers.integrations import HfDeepSpeedConfig
 
 from workflow_scripts.config.training import TrainingSettings
-from workflow_scripts.features.image_inputs import CachedFeatures, ImageInputs, Pixels
+from workflow_scripts.features.image_inputs import ImageInputs, open_cached, open_pixels
 from workflow_scripts.models.adaptor import Adaptor, build_adaptor, load_adaptor, read_q_former_weights
 from workflow_scripts.models.language_model import load_language_model
-from workflow_scripts.models.online_features import OnlineFeatures, needs_pictures
+from workflow_scripts.models.online_features import OnlineFeatures
 from workflow_scripts.models.prompt import Prompt
 from workflow_scripts.models.vision_language_model import VisionLanguageModel
 from workflow_scripts.training.checkpoint import Checkpoints
@@ -123,18 +123,10 @@ def _images(arguments: argparse.Namespace, settings: TrainingSettings) -> tuple[
     """Open what the model is given of images, and build the feature extractor where that is their pixels."""
     initial = arguments.initial_adaptor
     if settings.features == "cached":
-        if initial is not None and needs_pictures(initial):
-            raise ValueError(
-                f"--initial-adaptor {initial} was trained behind a Q-Former of its own, or one that is given the "
-                "query: cached features are of another; set features = 'online'."
-            )
-        return CachedFeatures.open(arguments.features), None
-    from workflow_scripts.models.feature_extractor import load_feature_extractor
-
-    extractor = load_feature_extractor(arguments.feature_extractor, device=str(device()))
+        return open_cached(arguments.features, initial, "set features = 'online'"), None
+    pixels, extractor = open_pixels(arguments.images, arguments.feature_extractor, str(device()))
     weights = read_q_former_weights(initial) if initial is not None else None
-    online = OnlineFeatures(extractor, settings.q_former_query, weights, settings.train_q_former)
-    return Pixels(arguments.images, extractor.transform), online
+    return pixels, OnlineFeatures(extractor, settings.q_former_query, weights, settings.train_q_former)
 
 
 def _prepared(arguments: argparse.Namespace, name: str) -> Path:
@@ -150,8 +142,7 @@ def _adaptor(
 ) -> Adaptor:
     """Load the adaptor to go on from, or build one whose first weights follow from the seed."""
     embedding = language_model.get_input_embeddings()
-    chosen = np.linspace(0, len(samples) - 1, min(len(samples), STATISTICS_IMAGES)).astype(np.int64)
-    width = _query_output(samples, chosen[:1], online).shape[2]
+    width = samples.inputs.width if online is None else online.width
     if initial is not None:
         adaptor = load_adaptor(initial)
         asked = (settings.adaptor, width, embedding.embedding_dim)
@@ -165,6 +156,7 @@ def _adaptor(
     torch.manual_seed(settings.seed)
     statistics: dict[str, Any] = {}
     if settings.standardise_features:
+        chosen = np.linspace(0, len(samples) - 1, min(len(samples), STATISTICS_IMAGES)).astype(np.int64)
         features = _query_output(samples, chosen, online).flatten(0, 1)
         with deepspeed.zero.GatheredParameters([embedding.weight], enabled=settings.zero_stage == 3):
             output_std = float(embedding.weight.float().std())
