@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from workflow_scripts.check_alike import check_alike
 from workflow_scripts.command_line import read_json, run_command, write_json
 from workflow_scripts.features.store import KINDS, FeatureWriter
 from workflow_scripts.identity import sha256_of_file
@@ -25,13 +26,8 @@ def join_features(parts: Sequence[Path], images: Path, output: Path) -> None:
         ValueError: if the parts are of different image sets, extractors or transforms, or lack pictures of the set.
     """
     definitions = [read_json(part / "definition.json") for part in parts]
-    for part, definition in zip(parts, definitions, strict=True):
-        for name in COMMON:
-            if definition[name] != definitions[0][name]:
-                raise ValueError(
-                    f"{part} and {parts[0]} differ in {name}: they are no parts of one feature store; "
-                    "extract the features of one of them anew."
-                )
+    otherwise = "they are no parts of one feature store; extract the features of one of them anew"
+    check_alike(parts, definitions, COMMON, otherwise)
     definition = {**definitions[0], "images_sha256": sha256_of_file(images / "manifest.json")}
     FeatureWriter(output, definition)  # throws away what another definition left
     records = [(part, record) for part in parts for record in sorted((part / "shards").glob("*.json"))]

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from workflow_scripts.check_alike import check_alike
 from workflow_scripts.command_line import read_json, write_atomically, write_json
 from workflow_scripts.identity import sha256_of_file
 
@@ -112,13 +113,9 @@ class FeatureStores:
             raise ValueError("No feature store was named.")
         self.manifests = [_read_manifest(directory) for directory in self.directories]
         first = self.manifests[0]
-        for directory, manifest in zip(self.directories, self.manifests, strict=True):
-            for name in ("extractor_sha256", "queries", "width", "projection_width"):
-                if manifest[name] != first[name]:
-                    raise ValueError(
-                        f"{directory} and {self.directories[0]} differ in {name} ({manifest[name]} and "
-                        f"{first[name]}): they are of different feature extractors; extract one of them anew."
-                    )
+        compared = ("extractor_sha256", "queries", "width", "projection_width")
+        otherwise = "they are of different feature extractors; extract one of them anew"
+        check_alike(self.directories, self.manifests, compared, otherwise)
         self.extractor_sha256: str = first["extractor_sha256"]
         self.queries: int = first["queries"]
         self.width: int = first["width"]

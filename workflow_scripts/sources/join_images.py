@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workflow_scripts.check_alike import check_alike
 from workflow_scripts.command_line import read_json, run_command, write_json
 from workflow_scripts.identity import sha256_of_file
 
@@ -27,7 +28,7 @@ def join_images(parts: Sequence[Path], output: Path) -> dict[str, Any]:
         ValueError: if the parts are of different sets or settings.
     """
     manifests = [read_json(part / "manifest.json") for part in parts]
-    _check_alike(parts, manifests)
+    check_alike(parts, manifests, COMMON, "they are no parts of one image set; fetch one of them anew")
     joining = output / ".joining"
     shutil.rmtree(joining, ignore_errors=True)
     joining.mkdir(parents=True)
@@ -52,16 +53,6 @@ def join_images(parts: Sequence[Path], output: Path) -> dict[str, Any]:
     write_json(output / "manifest.json", manifest)
     logger.info("%s: %d pictures in %d parts", manifest["image_set"], manifest["count"], len(parts))
     return manifest
-
-
-def _check_alike(parts: Sequence[Path], manifests: Sequence[Mapping[str, Any]]) -> None:
-    for part, manifest in zip(parts, manifests, strict=True):
-        for name in COMMON:
-            if manifest[name] != manifests[0][name]:
-                raise ValueError(
-                    f"{part} and {parts[0]} differ in {name} ({manifest[name]} and {manifests[0][name]}): they are "
-                    "no parts of one image set; fetch one of them anew."
-                )
 
 
 def _with_names(table: pa.Table, names: Mapping[str, str]) -> pa.Table:
