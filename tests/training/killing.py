@@ -57,17 +57,8 @@ def kill_all(process):
 
 def kill_after_step(process, folder, step, while_saving=False):
     """SIGKILL all processes of a training once it has recorded a step, or, then, while it writes a checkpoint."""
-    deadline = time.time() + 900
-    while time.time() < deadline and process.poll() is None:
-        lines = read_lines(folder / "metrics.jsonl")
-        saving = list((folder / "checkpoints").glob(".step-*")) if (folder / "checkpoints").exists() else []
-        if lines and lines[-1]["step"] >= step and (saving or not while_saving):
-            kill_all(process)
-            return
-        time.sleep(0.001)
-    process.kill()
-    output, _ = process.communicate(timeout=60)
-    pytest.fail(f"the training ended, or hung, before it could be killed: {output[-2000:]}")
+    wait_for_step(process, folder, step, while_saving)
+    kill_all(process)
 
 
 def finish(trainer, folder, settings, **options):
@@ -87,9 +78,15 @@ def workers_of(process):
     pytest.fail("there were no two workers")
 
 
-def wait_for_step(process, folder, step):
-    while (lines := read_lines(folder / "metrics.jsonl")) is not None and process.poll() is None:
-        if lines and lines[-1]["step"] >= step:
+def wait_for_step(process, folder, step, while_saving=False):
+    """Return once a training has recorded a step, or, after that, once it writes a checkpoint."""
+    deadline = time.time() + 900
+    while time.time() < deadline and process.poll() is None:
+        lines = read_lines(folder / "metrics.jsonl")
+        saving = list((folder / "checkpoints").glob(".step-*")) if (folder / "checkpoints").exists() else []
+        if lines and lines[-1]["step"] >= step and (saving or not while_saving):
             return
-        time.sleep(0.01)
-    pytest.fail(f"the training ended before step {step}: {process.communicate()[0][-2000:]}")
+        time.sleep(0.001)
+    process.kill()
+    output, _ = process.communicate(timeout=60)
+    pytest.fail(f"the training ended, or hung, before step {step} was seen: {output[-2000:]}")

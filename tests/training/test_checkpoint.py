@@ -90,3 +90,13 @@ def test_a_write_that_fails_halfway_keeps_the_last_good_one(checkpoints):
         write()
     assert not partial.exists()
     assert checkpoints.latest().state == {"step": 1}
+
+
+def test_a_process_that_is_lost_while_saving_is_not_taken_for_a_full_disk(checkpoints):
+    save(checkpoints, 1)
+    partial = checkpoints.begin(2)
+    said = "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:537] Read error [127.0.0.1]: Connection reset by peer"
+    with pytest.raises(RuntimeError, match="Connection reset by peer"), checkpoints.guarded(partial):
+        raise RuntimeError(said)
+    assert not partial.exists()
+    assert checkpoints.latest().state == {"step": 1}

@@ -88,13 +88,15 @@ def test_a_killed_torchrun_leaves_no_workers_behind_and_they_save(trainer, tmp_p
     assert (folder / "checkpoints" / f"step-{last['to_step']:09d}").is_dir()
 
 
-def test_a_training_that_loses_one_of_its_processes_asks_to_be_resumed_and_ends_equal(trainer, tmp_path):
+@pytest.mark.parametrize("while_saving", [False, True])
+def test_a_training_that_loses_one_of_its_processes_asks_to_be_resumed_and_ends_equal(trainer, tmp_path, while_saving):
     reference = finish(trainer, tmp_path / "reference", LONG, processes=2)
     folder = tmp_path / "run"
     process = trainer.start(folder, LONG, processes=2)
-    wait_for_step(process, folder, 20)
     first, second = workers_of(process)
-    (first if first.environ()["RANK"] == "1" else second).kill()
+    other = first if first.environ()["RANK"] == "1" else second
+    wait_for_step(process, folder, 20, while_saving)
+    other.kill()
     output, _ = process.communicate(timeout=120)
     assert process.returncode != 0
     assert "another process of this training is gone" in output

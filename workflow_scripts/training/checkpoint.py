@@ -11,6 +11,7 @@ from typing import Any
 
 from workflow_scripts.command_line import read_json, write_json
 from workflow_scripts.identity import sha256_of_file
+from workflow_scripts.training.process_group import is_lost_connection
 
 FORMAT = 1
 log = logging.getLogger(__name__)
@@ -80,10 +81,16 @@ class Checkpoints:
 
     @contextmanager
     def guarded(self, partial: Path) -> Iterator[None]:
-        """Remove a checkpoint that cannot be written; the ones before stay, and the message says so."""
+        """Remove a checkpoint that cannot be written; the ones before stay, and the message says so.
+
+        The loss of another process passes as it is: that is no matter of this disk.
+        """
         try:
             yield
         except (OSError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and is_lost_connection(error):
+                shutil.rmtree(partial, ignore_errors=True)
+                raise
             written = _size(partial) if partial.exists() else 0
             shutil.rmtree(partial, ignore_errors=True)
             previous = self._folders()

@@ -1,6 +1,5 @@
-"""The process group and the DeepSpeed engine around the vision-language model."""
+"""The DeepSpeed engine around the vision-language model."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -8,54 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import deepspeed
-import deepspeed.ops
 import torch
-import torch.distributed
 
 from workflow_scripts.config.training import TrainingSettings
 from workflow_scripts.models.vision_language_model import VisionLanguageModel
-
-# Without this, init_distributed compiles a shared-memory extension for CPUs: 45 s that buy nothing here.
-deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-
-
-def start_process_group() -> None:
-    """Join the process group that torchrun describes; one process alone needs no torchrun, port or address."""
-    if torch.distributed.is_initialized():
-        return
-    distributed = "RANK" in os.environ and "MASTER_ADDR" in os.environ
-    backend = "nccl" if torch.cuda.is_available() else "gloo"
-    if distributed:
-        if torch.cuda.is_available():
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        torch.distributed.init_process_group(backend)
-    else:
-        os.environ.setdefault("LOCAL_RANK", "0")
-        torch.distributed.init_process_group(backend, store=torch.distributed.HashStore(), rank=0, world_size=1)
-    deepspeed.init_distributed(dist_backend=backend, auto_mpi_discovery=False, verbose=False)
-
-
-def world_size() -> int:
-    """Number of processes that train together."""
-    return torch.distributed.get_world_size()
-
-
-def agree(value: Any) -> Any:
-    """Return the first process's value on all processes."""
-    values = [value]
-    if world_size() > 1:
-        torch.distributed.broadcast_object_list(values, src=0)
-    return values[0]
-
-
-def is_lost_connection(error: RuntimeError) -> bool:
-    """Whether an error says that another process of the training, or its node, is gone."""
-    return isinstance(error, torch.distributed.DistError) or (world_size() > 1 and "gloo" in str(error))
-
-
-def device() -> torch.device:
-    """The device of this process."""
-    return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+from workflow_scripts.training.process_group import world_size
 
 
 def resolve_precision(precision: str) -> str:

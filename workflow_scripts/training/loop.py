@@ -16,8 +16,9 @@ from workflow_scripts.command_line import progress
 from workflow_scripts.config.training import TrainingSettings
 from workflow_scripts.tracking.recorder import MetricsRecorder
 from workflow_scripts.training.checkpoint import Checkpoints
-from workflow_scripts.training.engine import agree, device, save_engine_state, shares
+from workflow_scripts.training.engine import save_engine_state, shares
 from workflow_scripts.training.order import BatchOrder
+from workflow_scripts.training.process_group import agree, device
 from workflow_scripts.training.samples import Batch, Samples
 from workflow_scripts.training.schedule import learning_rate
 from workflow_scripts.training.wall_time import Deadline, StopSignals

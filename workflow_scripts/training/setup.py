@@ -25,15 +25,13 @@ from workflow_scripts.models.vision_language_model import VisionLanguageModel
 from workflow_scripts.training.checkpoint import Checkpoints
 from workflow_scripts.training.engine import (
     DTYPES,
-    agree,
     build_engine,
     convert_to_universal,
-    device,
     engine_config,
     load_engine_state,
     resolve_precision,
-    world_size,
 )
+from workflow_scripts.training.process_group import agree, device, world_size
 from workflow_scripts.training.run_folder import RunFolder
 from workflow_scripts.training.samples import Samples, folder_sha256, prepare_samples
 

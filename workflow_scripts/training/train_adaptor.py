@@ -48,18 +48,20 @@ def train_adaptor(arguments: argparse.Namespace, settings: TrainingSettings) -> 
             return "finished"
     signals = StopSignals()
     import_lean()
-    from workflow_scripts.training.engine import agree, start_process_group
+    from workflow_scripts.training.process_group import agree, end_process_group, start_process_group
 
     start_process_group()
-    if agree(finished):
-        return "finished"
-    if folder is None:
-        return _attempt(arguments, settings, None, (deadline, signals))
-    try:
-        return _attempt(arguments, settings, folder, (deadline, signals))
-    except Exception as error:
-        folder.record_failure(str(error) or type(error).__name__)
-        raise
+    reason = "finished"
+    if not agree(finished):
+        try:
+            reason = _attempt(arguments, settings, folder, (deadline, signals))
+        except Exception as error:
+            if folder is not None:
+                folder.record_failure(str(error) or type(error).__name__)
+            raise
+    if reason != "lost_process":
+        end_process_group()
+    return reason
 
 
 def define(arguments: argparse.Namespace, settings: TrainingSettings) -> dict[str, Any]:
@@ -104,8 +106,8 @@ def _attempt(
     stop: tuple[Deadline, StopSignals],
 ) -> str:
     """Train from the last checkpoint on; every process takes part, the first one (with the folder) keeps the books."""
-    from workflow_scripts.training.engine import device, is_lost_connection, world_size
     from workflow_scripts.training.loop import Progress, TrainingLoop
+    from workflow_scripts.training.process_group import device, is_lost_connection, world_size
     from workflow_scripts.training.setup import assemble
 
     path = arguments.run_folder
@@ -154,8 +156,8 @@ def _finish(
     """Export the adaptor and write the record of the run; every process has to call this."""
     from workflow_scripts.models.adaptor import build_adaptor, save_adaptor
     from workflow_scripts.models.online_features import READS_QUERY
-    from workflow_scripts.training.engine import world_size
     from workflow_scripts.training.export import trained_state
+    from workflow_scripts.training.process_group import world_size
 
     model = loop.engine.module
     state = trained_state(loop.engine, "adaptor")
