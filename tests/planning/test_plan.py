@@ -206,6 +206,14 @@ def test_the_scale_of_the_report_is_planned_with_its_own_models(tmp_path):
     assert pictures > 3_000_000
 
 
+def test_downloads_of_jobs_side_by_side_are_no_faster_than_the_link_that_they_share(tmp_path):
+    stages = all_stages(context(tmp_path, find_machine("8xa100"), ["scale=paper"]))
+    downloads = stage(stages, "download images")
+    assert len(downloads.jobs) > 16
+    assert downloads.wall_seconds(slots=128) == pytest.approx(downloads.seconds)
+    assert downloads.wall_seconds(slots=128) > 1800
+
+
 def test_a_mistake_in_the_table_of_machines_is_named(tmp_path):
     rows = yaml.safe_load(machines.TABLE.read_text())
     rows["8xa100"]["utilisation"] = 1.4

@@ -18,13 +18,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Stage:
-    """The jobs of a rule; `resumes` says whether a job that was cut goes on from where it stood."""
+    """The jobs of a rule; `resumes` says whether a job that was cut goes on from where it stood.
+
+    `at_once` is the number of jobs beyond which more side by side are no faster, as downloads on one link.
+    """
 
     name: str
     amount: str
     jobs: tuple[Job, ...]
     basis: str
     resumes: bool = False
+    at_once: int | None = None
     startup_seconds: float = 0.0
     disk_bytes: float = 0.0
     memory_bytes: float | None = None
@@ -51,7 +55,7 @@ class Stage:
         chosen = self.jobs if jobs is None else jobs
         longest = max((job.seconds or 0 for job in chosen), default=0.0)
         total = sum((job.seconds or 0) * max(1, job.devices) for job in chosen)
-        return max(longest, total / slots)
+        return max(longest, total / min(slots, self.at_once or slots))
 
     def submissions(self, job_hours: float) -> int:
         """Jobs of a limited wall time: what is resumed takes several, each with a start of its own."""

@@ -29,6 +29,8 @@ from workflow_scripts.sources.registry import load_registry
 
 # Assumption: pictures a second that a process of img2dataset downloads (its documentation has 1,350 with 16 of them).
 DOWNLOADS_PER_SECOND = 80
+# Assumption: a job with these many processes fills the link that all jobs share.
+PROCESSES_THAT_FILL_THE_LINK = 16
 # Assumption: bytes a second from a server to a fetched file.
 NETWORK_BYTES_PER_SECOND = 20e6
 # JPEG of quality 95, by the pictures of Flickr8k.
@@ -90,7 +92,15 @@ def _downloads(context: Context) -> Stage:
         jobs += _part_jobs(context, product, seconds)
         disk += images.count * settings.image_size**2 * 4 / 3 * BYTES_PER_PIXEL
         count += images.asked
-    return Stage("download images", f"{count:,} pictures", tuple(jobs), _basis(rules), resumes=True, disk_bytes=disk)
+    return Stage(
+        "download images",
+        f"{count:,} pictures",
+        tuple(jobs),
+        _basis(rules),
+        resumes=True,
+        at_once=max(1, PROCESSES_THAT_FILL_THE_LINK // settings.processes),
+        disk_bytes=disk,
+    )
 
 
 def _tokens(context: Context) -> Stage:
