@@ -17,6 +17,7 @@ import numpy as np
 
 from workflow_scripts.check_alike import check_alike
 from workflow_scripts.command_line import read_json, write_atomically, write_json
+from workflow_scripts.features.map_array import map_array
 from workflow_scripts.identity import sha256_of_file
 
 KINDS = ("query_output", "image_projection")
@@ -124,7 +125,10 @@ class FeatureStores:
         for directory, manifest in zip(self.directories, self.manifests, strict=True):
             for kind, last in zip(KINDS, (self.width, self.projection_width), strict=True):
                 shards = [shard for shard in manifest["shards"] if shard["file"].startswith(kind)]
-                self._arrays[kind] += [_map(directory, shard, (self.queries, last)) for shard in shards]
+                for shard in shards:
+                    shape = (shard["rows"], self.queries, last)
+                    array = map_array(directory / shard["file"], shape, "extract the features anew")
+                    self._arrays[kind].append(array)
         self._starts = np.cumsum([0, *(len(array) for array in self._arrays["query_output"])])
         self._keys: list[str] | None = None
         self._rows: dict[str, int] | None = None
@@ -219,16 +223,3 @@ def _read_manifest(directory: Path) -> dict[str, Any]:
 def _is_intact(directory: Path, shard: Mapping[str, Any]) -> bool:
     path = directory / shard["file"]
     return path.is_file() and sha256_of_file(path) == shard["sha256"]
-
-
-def _map(directory: Path, shard: Mapping[str, Any], shape: tuple[int, int]) -> np.ndarray:
-    path = directory / shard["file"]
-    try:
-        array = np.load(path, mmap_mode="r")
-    except FileNotFoundError:
-        raise ValueError(f"{path} is missing although the manifest lists it; extract the features anew.") from None
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{path} is damaged ({error}); extract the features anew.") from error
-    if array.shape != (shard["rows"], *shape):
-        raise ValueError(f"{path} has shape {array.shape}, not {(shard['rows'], *shape)}; extract the features anew.")
-    return array

@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from workflow_scripts.command_line import read_json, write_atomically, write_json
+from workflow_scripts.features.map_array import map_array
 from workflow_scripts.identity import sha256_of_file
 
 MANIFEST = "manifest.json"
@@ -90,7 +91,9 @@ class TokenStores:
             self.manifests.append(manifest)
             self.keys += manifest["keys"]
             for file in manifest["files"]:
-                self._arrays.append(_map(folder / file["file"], (file["rows"], *manifest["shape"])))
+                shape = (file["rows"], *manifest["shape"])
+                array = map_array(folder / file["file"], shape, "delete its manifest and encode the pictures anew")
+                self._arrays.append(array)
         self._starts = np.cumsum([0, *(len(array) for array in self._arrays)])
         self.rows = {key: row for row, key in enumerate(self.keys)}
 
@@ -125,15 +128,3 @@ class TokenStores:
             range(start, min(start + batch_size, len(self.keys))) for start in range(0, len(self.keys), batch_size)
         ]
         return np.concatenate([self.at(np.array(part)).mean(1) for part in parts])
-
-
-def _map(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    try:
-        array = np.load(path, mmap_mode="r")
-    except FileNotFoundError:
-        raise ValueError(f"{path} is missing although the manifest lists it; encode the pictures anew.") from None
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(f"{path} is damaged ({error}); delete its manifest and encode the pictures anew.") from error
-    if array.shape != shape:
-        raise ValueError(f"{path} has the shape {array.shape}, not {shape}; encode the pictures anew.")
-    return array
