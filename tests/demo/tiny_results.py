@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from tiny_feature_extractor import write_tiny_extractor
 
 WORDS = ["a", "red", "cat", "blue", "kite", "what", "colour", "is", "the", "picture", "in", "?"]
 COLOURS = ["red", "green", "blue", "yellow", "orange", "purple", "brown", "white", "black", "pink", "grey", "teal"]
@@ -14,7 +15,7 @@ COLOURS = ["red", "green", "blue", "yellow", "orange", "purple", "brown", "white
 
 def write_tiny_results(scale: Path) -> Path:
     """Models, two trainings, eighteen pictures and their index below a folder, which is returned."""
-    extractor = write_extractor(scale / "models" / "feature_extractor-aaa")
+    extractor = write_tiny_extractor(scale / "models" / "feature_extractor-aaa", WORDS, seed=1)
     width = write_language_model(scale / "models" / "language_model-bbb")
     write_pictures(scale / "pictures")
     from workflow_scripts.search import build
@@ -25,22 +26,6 @@ def write_tiny_results(scale: Path) -> Path:
     write_run(scale, "pretrain", "report", checksum, width, seed=1)
     write_run(scale, "finetune", "report", checksum, width, seed=2)
     return scale
-
-
-def write_extractor(folder: Path) -> Path:
-    from workflow_scripts.config.vision import QformerGeometry
-    from workflow_scripts.models.blip2 import SPECIAL_TOKENS, build_blip2_qformer
-    from workflow_scripts.models.feature_extractor import save_feature_extractor
-
-    folder.mkdir(parents=True)
-    vocabulary = [*SPECIAL_TOKENS, *WORDS]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
-    vision = {"image_size": 32, "vit_width": 32, "vit_depth": 1, "vit_heads": 2, "embed_dim": 16, "max_text_length": 8}
-    q_former = {"qformer_width": 32, "qformer_layers": 2, "qformer_heads": 2, "qformer_intermediate": 32}
-    torch.manual_seed(1)
-    model = build_blip2_qformer(QformerGeometry(**vision, **q_former, cross_attention_freq=1), folder / "vocab.txt")
-    save_feature_extractor(model, folder, vocabulary)
-    return folder
 
 
 def write_language_model(folder: Path) -> int:

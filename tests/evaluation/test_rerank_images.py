@@ -1,13 +1,13 @@
 """ITM re-ranking by a tiny LAVIS model, against LAVIS's own re-ranking."""
 
-import io
 import json
-import tarfile
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from image_sets import noise, write_image_set
+from tiny_feature_extractor import write_tiny_extractor
 
 from workflow_scripts.evaluation.rerank_images import best_of_rows, main, rerank_rows
 from workflow_scripts.evaluation.score_retrieval import main as score_retrieval
@@ -31,45 +31,20 @@ def test_more_than_there_are_is_all_there_are():
 
 @pytest.fixture(scope="module")
 def extractor(tmp_path_factory):
-    import torch
+    from workflow_scripts.models.feature_extractor import load_feature_extractor
 
-    from workflow_scripts.config.vision import QformerGeometry
-    from workflow_scripts.models.blip2 import SPECIAL_TOKENS, build_blip2_qformer
-    from workflow_scripts.models.feature_extractor import load_feature_extractor, save_feature_extractor
-
-    geometry = QformerGeometry(
-        image_size=32, vit_width=32, vit_depth=1, vit_heads=2, qformer_width=32, qformer_layers=2, qformer_heads=2,
-        qformer_intermediate=32, qformer_dropout=0.0, cross_attention_freq=1, embed_dim=16, max_text_length=35,
-    )  # fmt: skip
     folder = tmp_path_factory.mktemp("feature_extractor")
-    vocabulary = [*SPECIAL_TOKENS, "a", "kite", "red"]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
-    torch.manual_seed(0)
-    save_feature_extractor(build_blip2_qformer(geometry, folder / "vocab.txt"), folder, vocabulary)
+    write_tiny_extractor(folder, ["a", "kite", "red"], max_text_length=35)
     return SimpleNamespace(folder=folder, loaded=load_feature_extractor(folder))
 
 
 @pytest.fixture(scope="module")
 def image_set(tmp_path_factory):
     """An image set of five pictures."""
-    from PIL import Image
-
-    folder = tmp_path_factory.mktemp("images")
-    (folder / "shards").mkdir()
-    generator = np.random.default_rng(0)
-    rows = []
-    with tarfile.open(folder / "shards" / "00000.tar", "w") as tar:
-        for position, key in enumerate(IMAGES):
-            stream = io.BytesIO()
-            Image.fromarray(generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(stream, "PNG")
-            name, id = f"{position:09d}", key.partition("/")[2]
-            for suffix, data in (("jpg", stream.getvalue()), ("json", json.dumps({"id": id}).encode())):
-                info = tarfile.TarInfo(f"{name}.{suffix}")
-                info.size = len(data)
-                tar.addfile(info, io.BytesIO(data))
-            rows.append({"id": id, "shard": "00000"})
-    pd.DataFrame(rows).to_parquet(folder / "images.parquet")
-    (folder / "manifest.json").write_text(json.dumps({"image_set": "set", "count": len(rows)}))
+    ids = [key.partition("/")[2] for key in IMAGES]
+    folder = tmp_path_factory.mktemp("images") / "set"
+    write_image_set(folder, [noise(ids, np.random.default_rng(0), 32, 32)])
+    pd.DataFrame({"id": ids, "shard": "00000"}).to_parquet(folder / "images.parquet")
     return folder
 
 

@@ -2,24 +2,19 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny_feature_extractor import build_tiny_model
 
-from workflow_scripts.config.vision import QformerGeometry
 from workflow_scripts.features.attention_map import AttentionMap, attention_map
-from workflow_scripts.models.blip2 import SPECIAL_TOKENS, ConvolutionalStem, build_blip2_qformer
+from workflow_scripts.models.blip2 import ConvolutionalStem
 from workflow_scripts.models.efficientnet import EfficientNetEncoder
 from workflow_scripts.models.feature_extractor import FeatureExtractor
-
-SMALL = {"image_size": 64, "vit_width": 32, "vit_depth": 1, "vit_heads": 2, "embed_dim": 16, "max_text_length": 8}
-Q_FORMER = {"qformer_width": 32, "qformer_layers": 3, "qformer_heads": 2, "qformer_intermediate": 32}
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["every layer looks", "every other layer looks"])
 def extractor(request, tmp_path_factory):
-    vocabulary = tmp_path_factory.mktemp("vocabulary") / "vocab.txt"
-    vocabulary.write_text("\n".join([*SPECIAL_TOKENS, "a", "red", "kite"]) + "\n")
-    torch.manual_seed(1)
-    geometry = QformerGeometry(**SMALL, **Q_FORMER, qformer_dropout=0.1, cross_attention_freq=request.param)
-    return FeatureExtractor(build_blip2_qformer(geometry, vocabulary))
+    folder = tmp_path_factory.mktemp("vocabulary")
+    sizes = {"image_size": 64, "qformer_layers": 3, "cross_attention_freq": request.param}
+    return FeatureExtractor(build_tiny_model(folder, ["a", "red", "kite"], seed=1, **sizes))
 
 
 @pytest.fixture

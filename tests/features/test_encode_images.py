@@ -1,13 +1,11 @@
 """Tokens of a frozen EfficientNet, computed once, and features from them."""
 
-import io
-import json
-import tarfile
-
 import numpy as np
 import pytest
 import torch
 from efficientnet_lite_pytorch import EfficientNet
+from image_sets import noise, write_image_set
+from tiny_feature_extractor import write_tiny_extractor
 
 from workflow_scripts.features.store import FeatureStore
 from workflow_scripts.features.token_store import TokenStores
@@ -26,41 +24,16 @@ def weights(tmp_path_factory):
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     """An image set of three pictures in two shards."""
-    from PIL import Image
-
-    folder = tmp_path_factory.mktemp("images")
-    (folder / "shards").mkdir()
     generator = np.random.default_rng(0)
-    for shard, ids in enumerate((["a", "b"], ["c"])):
-        with tarfile.open(folder / "shards" / f"{shard:05d}.tar", "w") as tar:
-            for position, image_id in enumerate(ids):
-                stream = io.BytesIO()
-                Image.fromarray(generator.integers(0, 256, (60, 90, 3), dtype=np.uint8)).save(stream, "JPEG")
-                key = f"{shard:05d}{position:04d}"
-                for ending, content in (("jpg", stream.getvalue()), ("json", json.dumps({"id": image_id}).encode())):
-                    entry = tarfile.TarInfo(f"{key}.{ending}")
-                    entry.size = len(content)
-                    tar.addfile(entry, io.BytesIO(content))
-    (folder / "manifest.json").write_text(json.dumps({"image_set": "set", "count": 3, "shards": ["00000", "00001"]}))
-    return folder
+    folder = tmp_path_factory.mktemp("images") / "set"
+    return write_image_set(folder, [noise(ids, generator, 60, 90) for ids in ("ab", "c")])
 
 
 @pytest.fixture(scope="module")
 def feature_extractor(tmp_path_factory, weights):
-    from workflow_scripts.config.vision import QformerGeometry
-    from workflow_scripts.models.blip2 import SPECIAL_TOKENS, build_blip2_qformer
-    from workflow_scripts.models.feature_extractor import save_feature_extractor
-
-    geometry = QformerGeometry(
-        vit_model="efficientnet_lite0", image_size=224, qformer_width=32, qformer_layers=2, qformer_heads=2,
-        qformer_intermediate=32, qformer_dropout=0.0, cross_attention_freq=1, embed_dim=16, max_text_length=8,
-    )  # fmt: skip
     folder = tmp_path_factory.mktemp("feature_extractor")
-    vocabulary = [*SPECIAL_TOKENS, "a", "kite"]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
-    torch.manual_seed(0)
-    save_feature_extractor(build_blip2_qformer(geometry, folder / "vocab.txt"), folder, vocabulary, weights)
-    return folder
+    sizes = {"vit_model": "efficientnet_lite0", "image_size": 224}
+    return write_tiny_extractor(folder, ["a", "kite"], vision_weights=weights, **sizes)
 
 
 def encode(images, weights, output):

@@ -1,11 +1,9 @@
 """The extraction over real tars by a small LAVIS model."""
 
-import io
-import json
-import tarfile
-
 import numpy as np
 import pytest
+from image_sets import noise, write_image_set
+from tiny_feature_extractor import write_tiny_extractor
 
 from workflow_scripts.features.store import FeatureStore
 
@@ -14,45 +12,14 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def feature_extractor(tmp_path_factory):
-    import torch
-
-    from workflow_scripts.config.vision import QformerGeometry
-    from workflow_scripts.models.blip2 import SPECIAL_TOKENS, build_blip2_qformer
-    from workflow_scripts.models.feature_extractor import save_feature_extractor
-
-    geometry = QformerGeometry(
-        image_size=32, vit_width=32, vit_depth=1, vit_heads=2, qformer_width=32, qformer_layers=2, qformer_heads=2,
-        qformer_intermediate=32, qformer_dropout=0.0, cross_attention_freq=1, embed_dim=16, max_text_length=8,
-    )  # fmt: skip
-    folder = tmp_path_factory.mktemp("feature_extractor")
-    vocabulary = [*SPECIAL_TOKENS, "a", "kite"]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
-    torch.manual_seed(0)
-    save_feature_extractor(build_blip2_qformer(geometry, folder / "vocab.txt"), folder, vocabulary)
-    return folder
+    return write_tiny_extractor(tmp_path_factory.mktemp("feature_extractor"), ["a", "kite"])
 
 
 @pytest.fixture
 def images(tmp_path):
     """An image set of five pictures in two shards."""
-    from PIL import Image
-
-    folder = tmp_path / "images"
-    (folder / "shards").mkdir(parents=True)
     generator = np.random.default_rng(0)
-    for shard, ids in enumerate((["a", "b", "c"], ["d", "e"])):
-        with tarfile.open(folder / "shards" / f"{shard:05d}.tar", "w") as tar:
-            for position, image_id in enumerate(ids):
-                stream = io.BytesIO()
-                Image.fromarray(generator.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(stream, "JPEG")
-                key = f"{shard:05d}{position:04d}"
-                for ending, content in (("jpg", stream.getvalue()), ("json", json.dumps({"id": image_id}).encode())):
-                    entry = tarfile.TarInfo(f"{key}.{ending}")
-                    entry.size = len(content)
-                    tar.addfile(entry, io.BytesIO(content))
-    manifest = {"image_set": "set", "count": 5, "shards": ["00000", "00001"]}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return folder
+    return write_image_set(tmp_path / "images", [noise(ids, generator, 20, 30) for ids in ("abc", "de")])
 
 
 def extract(images, feature_extractor, output):

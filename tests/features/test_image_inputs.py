@@ -1,26 +1,13 @@
 """Pixels of images read at random from real tars."""
 
-import io
-import json
-import tarfile
-
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from image_sets import noise, write_image_set, write_shard
 
 
 def transform(picture):
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
-
-
-def write_shard(path, pictures):
-    with tarfile.open(path, "w") as tar:
-        for position, (image_id, content) in enumerate(pictures.items()):
-            for ending, data in (("json", json.dumps({"id": image_id}).encode()), ("jpg", content)):
-                entry = tarfile.TarInfo(f"{position:09d}.{ending}")
-                entry.size = len(data)
-                tar.addfile(entry, io.BytesIO(data))
 
 
 @pytest.fixture
@@ -28,17 +15,7 @@ def folders(tmp_path):
     """Two image sets: one of two shards with five pictures, one of one shard with two."""
     generator = np.random.default_rng(0)
     for name, shards in {"one": ("abc", "de"), "other": ("ab",)}.items():
-        (tmp_path / name / "shards").mkdir(parents=True)
-        for number, ids in enumerate(shards):
-            pictures = {}
-            for image_id in ids:
-                stream = io.BytesIO()
-                Image.fromarray(generator.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(stream, "JPEG")
-                pictures[image_id] = stream.getvalue()
-            write_shard(tmp_path / name / "shards" / f"{number:05d}.tar", pictures)
-        names = [f"{number:05d}" for number in range(len(shards))]
-        manifest = {"image_set": name, "count": len("".join(shards)), "shards": names}
-        (tmp_path / name / "manifest.json").write_text(json.dumps(manifest))
+        write_image_set(tmp_path / name, [noise(ids, generator, 20, 30) for ids in shards], name)
     return [tmp_path / "one", tmp_path / "other"]
 
 

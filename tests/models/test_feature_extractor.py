@@ -4,36 +4,18 @@ import pytest
 import torch
 import torch.distributed as dist
 from PIL import Image
+from tiny_feature_extractor import write_tiny_extractor
 
 from workflow_scripts.config.vision import QformerGeometry
 from workflow_scripts.models.blip2 import SPECIAL_TOKENS, build_blip2_qformer
-from workflow_scripts.models.feature_extractor import load_feature_extractor, save_feature_extractor
+from workflow_scripts.models.feature_extractor import load_feature_extractor
 
 WORDS = ["a", "blue", "cat", "kite", "on", "red", "the"]
-VOCABULARY = [*SPECIAL_TOKENS, *WORDS]
-GEOMETRY = QformerGeometry(
-    image_size=32,
-    vit_width=32,
-    vit_depth=1,
-    vit_heads=2,
-    qformer_width=32,
-    qformer_layers=2,
-    qformer_heads=2,
-    qformer_intermediate=32,
-    qformer_dropout=0.0,
-    cross_attention_freq=1,
-    embed_dim=16,
-    max_text_length=8,
-)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("feature_extractor")
-    (path / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n")
-    torch.manual_seed(1)
-    save_feature_extractor(build_blip2_qformer(GEOMETRY, path / "vocab.txt"), path, VOCABULARY)
-    return path
+    return write_tiny_extractor(tmp_path_factory.mktemp("feature_extractor"), WORDS, seed=1)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tiny_feature_extractor import write_tiny_extractor
 
 WORDS = ["a", "blue", "cat", "kite", "on", "red", "the", "what"]
 QUERIES = ["what", "", "the red cat on a blue kite"]
@@ -9,20 +10,8 @@ QUERIES = ["what", "", "the red cat on a blue kite"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    from workflow_scripts.config.vision import QformerGeometry
-    from workflow_scripts.models.blip2 import SPECIAL_TOKENS, build_blip2_qformer
-    from workflow_scripts.models.feature_extractor import save_feature_extractor
-
-    geometry = QformerGeometry(
-        image_size=32, vit_width=32, vit_depth=1, vit_heads=2, qformer_width=32, qformer_layers=2, qformer_heads=2,
-        qformer_intermediate=32, qformer_dropout=0.1, cross_attention_freq=2, embed_dim=16, max_text_length=12,
-    )  # fmt: skip
-    path = tmp_path_factory.mktemp("feature_extractor")
-    vocabulary = [*SPECIAL_TOKENS, *WORDS]
-    (path / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
-    torch.manual_seed(1)
-    save_feature_extractor(build_blip2_qformer(geometry, path / "vocab.txt"), path, vocabulary)
-    return path
+    sizes = {"cross_attention_freq": 2, "max_text_length": 12}
+    return write_tiny_extractor(tmp_path_factory.mktemp("feature_extractor"), WORDS, seed=1, **sizes)
 
 
 @pytest.fixture

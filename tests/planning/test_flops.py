@@ -1,9 +1,9 @@
 """The formulas against what PyTorch counts while real models run."""
 
 import pytest
+from tiny_feature_extractor import build_tiny_model
 
 from workflow_scripts.config.training import TrainingSettings
-from workflow_scripts.config.vision import QformerGeometry
 from workflow_scripts.planning.flops import LanguageModel, adaptor_parameters, adaptor_step, feature_extraction
 from workflow_scripts.planning.memory import activation_bytes, dividing_devices, training_memory
 
@@ -59,17 +59,12 @@ def test_a_picture_through_the_feature_extractor_counts_as_pytorch_does(every, t
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from workflow_scripts.models.blip2 import SPECIAL_TOKENS, build_blip2_qformer
-
-    (tmp_path / "vocab.txt").write_text("\n".join([*SPECIAL_TOKENS, "a", "cat"]) + "\n")
-    geometry = QformerGeometry(
-        image_size=64, vit_width=32, vit_depth=2, vit_heads=2, vit_stem="patch", qformer_width=48, qformer_layers=3,
-        qformer_heads=2, qformer_intermediate=64, cross_attention_freq=every, embed_dim=16,
-    )  # fmt: skip
-    model = build_blip2_qformer(geometry, tmp_path / "vocab.txt").eval().requires_grad_(False)
+    sizes = {"image_size": 64, "vit_depth": 2, "vit_stem": "patch", "qformer_width": 48, "qformer_layers": 3}
+    sizes |= {"qformer_intermediate": 64, "cross_attention_freq": every}
+    model = build_tiny_model(tmp_path, ["a", "cat"], **sizes).eval().requires_grad_(False)
     with torch.no_grad(), FlopCounterMode(display=False) as counted:
         model.extract_features({"image": torch.randn(2, 3, 64, 64)}, mode="image")
-    assert counted.get_total_flops() == 2 * feature_extraction(geometry)
+    assert counted.get_total_flops() == 2 * feature_extraction(model.geometry)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_feature_extractor import write_tiny_extractor
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -40,18 +41,4 @@ def make_index(tmp_path):
 
 @pytest.fixture(scope="session")
 def extractor_folder(tmp_path_factory):
-    import torch
-
-    from workflow_scripts.config.vision import QformerGeometry
-    from workflow_scripts.models.blip2 import SPECIAL_TOKENS, build_blip2_qformer
-    from workflow_scripts.models.feature_extractor import save_feature_extractor
-
-    folder = tmp_path_factory.mktemp("extractor")
-    vocabulary = [*SPECIAL_TOKENS, *WORDS]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
-    small = {"image_size": 32, "vit_width": 32, "vit_depth": 1, "vit_heads": 2, "embed_dim": 16, "max_text_length": 8}
-    q_former = {"qformer_width": 32, "qformer_layers": 2, "qformer_heads": 2, "qformer_intermediate": 32}
-    torch.manual_seed(1)
-    model = build_blip2_qformer(QformerGeometry(**small, **q_former, cross_attention_freq=1), folder / "vocab.txt")
-    save_feature_extractor(model, folder, vocabulary)
-    return folder
+    return write_tiny_extractor(tmp_path_factory.mktemp("extractor"), WORDS, seed=1)

@@ -6,8 +6,9 @@ import sys
 import numpy as np
 import pytest
 import torch
+from tiny_feature_extractor import tiny_geometry
 
-from workflow_scripts.config.vision import FeatureExtractorSettings, QformerGeometry
+from workflow_scripts.config.vision import FeatureExtractorSettings
 from workflow_scripts.config.world import WorldSettings
 from workflow_scripts.miniature.corpus import write_vision_corpus
 from workflow_scripts.models.feature_extractor import load_feature_extractor
@@ -17,20 +18,7 @@ from workflow_scripts.small_models.train_feature_extractor import train_feature_
 from workflow_scripts.small_models.vision_data import batches, read_vision_corpus
 
 SETTINGS = FeatureExtractorSettings(
-    geometry=QformerGeometry(
-        image_size=48,
-        vit_width=32,
-        vit_depth=1,
-        vit_heads=2,
-        qformer_width=32,
-        qformer_layers=2,
-        qformer_heads=2,
-        qformer_intermediate=32,
-        qformer_dropout=0.0,
-        cross_attention_freq=1,
-        embed_dim=16,
-        max_text_length=40,
-    ),
+    geometry=tiny_geometry(image_size=48, qformer_dropout=0.0, max_text_length=40),
     batch_size=8,
     vision_steps=2,
     contrast_steps=2,

@@ -11,11 +11,11 @@ import pytest
 import torch
 from efficientnet_lite_pytorch import EfficientNet
 from safetensors.torch import load_file
+from tiny_feature_extractor import tiny_geometry
 
 from workflow_scripts.config.vision import (
     LinearBaselineSettings,
     LinearStartSettings,
-    QformerGeometry,
     QFormerSettings,
 )
 from workflow_scripts.features.token_store import TokenWriter
@@ -31,16 +31,12 @@ from workflow_scripts.small_models.train_linear_baseline import train_linear_bas
 
 WORDS = ("dog", "cat", "boat", "kite", "runs", "sits", "a", "the", "red", "blue")
 THINGS = WORDS[:4]
-GEOMETRY = QformerGeometry(
+GEOMETRY = tiny_geometry(
     vit_model="efficientnet_lite0",
     image_size=224,
-    qformer_width=32,
-    qformer_layers=2,
-    qformer_heads=2,
     qformer_intermediate=64,
     qformer_dropout=0.0,
     cross_attention_freq=2,
-    embed_dim=16,
     max_text_length=12,
 )
 SETTINGS = QFormerSettings(

@@ -1,13 +1,13 @@
 """Trainings that make their features themselves, from pictures in shards: the same command, in this process."""
 
-import io
 import json
 import shutil
-import tarfile
 
 import numpy as np
 import pytest
+from image_sets import jpeg, write_image_set
 from test_train_adaptor import interrupt, losses, state_of
+from tiny_feature_extractor import write_tiny_extractor
 
 pytestmark = pytest.mark.slow
 SMALLEST = {"batch_size": 8, "epochs": 1, "learning_rate": 1e-2, "learning_rate_end": 1e-3}
@@ -18,42 +18,21 @@ TRAINED = {"features": "online", "train_q_former": True}
 @pytest.fixture(scope="module")
 def pictures(world, tmp_path_factory):
     """A copy of the tiny world whose features are of pictures, beside the pictures and the extractor."""
-    import torch
-    from PIL import Image
-
-    from workflow_scripts.config.vision import QformerGeometry
     from workflow_scripts.features.extract_features import main
-    from workflow_scripts.models.blip2 import SPECIAL_TOKENS, build_blip2_qformer
-    from workflow_scripts.models.feature_extractor import save_feature_extractor
 
     folder = shutil.copytree(world, tmp_path_factory.mktemp("pictures") / "world")
     shutil.rmtree(folder / "features")
-    geometry = QformerGeometry(
-        image_size=32, vit_width=32, vit_depth=1, vit_heads=2, qformer_width=16, qformer_layers=2, qformer_heads=2,
-        qformer_intermediate=16, qformer_dropout=0.1, cross_attention_freq=1, embed_dim=8, max_text_length=8,
-        num_query_token=4,
-    )  # fmt: skip
     extractor, images = folder / "extractor", folder / "images"
-    extractor.mkdir()
-    vocabulary = [*SPECIAL_TOKENS, "what", "is", "there", "?"]
-    (extractor / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
-    torch.manual_seed(0)
-    save_feature_extractor(build_blip2_qformer(geometry, extractor / "vocab.txt"), extractor, vocabulary)
-    (images / "shards").mkdir(parents=True)
+    sizes = {"num_query_token": 4, "qformer_width": 16, "qformer_intermediate": 16, "embed_dim": 8}
+    write_tiny_extractor(extractor, ["what", "is", "there", "?"], **sizes)
     generator = np.random.default_rng(0)
-    for shard in range(2):
-        with tarfile.open(images / "shards" / f"{shard:05d}.tar", "w") as tar:
-            for number in range(shard * IMAGES // 2, (shard + 1) * IMAGES // 2):
-                stream = io.BytesIO()
-                pixels = generator.integers(0, 256, (2, 2, 3), dtype=np.uint8).repeat(16, 0).repeat(16, 1)
-                Image.fromarray(pixels).save(stream, "JPEG")
-                identity = json.dumps({"id": f"{number:03d}"}).encode()
-                for ending, content in (("jpg", stream.getvalue()), ("json", identity)):
-                    entry = tarfile.TarInfo(f"{number:09d}.{ending}")
-                    entry.size = len(content)
-                    tar.addfile(entry, io.BytesIO(content))
-    manifest = {"image_set": "set", "count": IMAGES, "shards": ["00000", "00001"]}
-    (images / "manifest.json").write_text(json.dumps(manifest))
+    files = {
+        f"{number:03d}": jpeg(generator.integers(0, 256, (2, 2, 3), dtype=np.uint8).repeat(16, 0).repeat(16, 1))
+        for number in range(IMAGES)
+    }
+    names = sorted(files)
+    halves = (names[: IMAGES // 2], names[IMAGES // 2 :])
+    write_image_set(images, [{name: files[name] for name in half} for half in halves])
     options = ["--images", images, "--feature-extractor", extractor, "--output", folder / "features" / "set"]
     main(list(map(str, options)))
     return folder
