@@ -29,13 +29,13 @@ def test_finetuning_comes_before_pretraining_and_brings_its_models_and_index(tin
 
 def test_of_two_finetunings_the_newest_is_taken_whatever_its_scale(results):
     shutil.copytree(results / "small", results / "other")
-    newer = write_run(results / "other", "finetune", "mlp", checksum(results), 48, seed=7)
+    newer = write_run(results / "other", "finetune", "mlp", checksum(results), seed=7)
     assert find_experiment(results).run.folder == newer.resolve()
     assert find_experiment(results / "small").run.label == "report · finetune · 2"
 
 
 def test_an_unfinished_training_is_passed_over(results):
-    newer = write_run(results / "small", "finetune", "report", checksum(results), 48, seed=8)
+    newer = write_run(results / "small", "finetune", "report", checksum(results), seed=8)
     (newer / "adaptor.safetensors").unlink()
     assert find_experiment(results).run.label == "report · finetune · 2"
 
@@ -45,7 +45,7 @@ def test_a_named_training_is_taken(results):
 
 
 def test_a_training_on_another_extractor_is_not_offered_and_cannot_be_named(results):
-    other = write_run(results / "small", "finetune_okvqa", "okvqa", "f" * 64, 48, seed=9)
+    other = write_run(results / "small", "finetune_okvqa", "okvqa", "f" * 64, seed=9)
     assert [run.label for run in find_experiment(results).others] == ["report · pretrain · 1"]
     with pytest.raises(ValueError, match="another feature extractor"):
         find_experiment(results, other)

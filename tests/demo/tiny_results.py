@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 from tiny_feature_extractor import write_tiny_extractor
+from tiny_language_model import write_tiny_language_model
 
 WORDS = ["a", "red", "cat", "blue", "kite", "what", "colour", "is", "the", "picture", "in", "?"]
 COLOURS = ["red", "green", "blue", "yellow", "orange", "purple", "brown", "white", "black", "pink", "grey", "teal"]
@@ -16,31 +17,17 @@ COLOURS = ["red", "green", "blue", "yellow", "orange", "purple", "brown", "white
 def write_tiny_results(scale: Path) -> Path:
     """Models, two trainings, eighteen pictures and their index below a folder, which is returned."""
     extractor = write_tiny_extractor(scale / "models" / "feature_extractor-aaa", WORDS, seed=1)
-    width = write_language_model(scale / "models" / "language_model-bbb")
+    texts = [" ".join(WORDS), "a red cat sits left of the blue dog.", "what colour is the cat?"]
+    write_tiny_language_model(scale / "models" / "language_model-bbb", texts)
     write_pictures(scale / "pictures")
     from workflow_scripts.search import build
 
     index = ["--images", scale / "pictures", "--feature-extractor", extractor, "--output", scale / "search/pictures-d"]
     build.main(list(map(str, index)))
     checksum = json.loads((scale / "search/pictures-d/index.json").read_text())["extractor_sha256"]
-    write_run(scale, "pretrain", "report", checksum, width, seed=1)
-    write_run(scale, "finetune", "report", checksum, width, seed=2)
+    write_run(scale, "pretrain", "report", checksum, seed=1)
+    write_run(scale, "finetune", "report", checksum, seed=2)
     return scale
-
-
-def write_language_model(folder: Path) -> int:
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    from workflow_scripts.small_models.tokenizer import build_tokenizer
-
-    tokenizer = build_tokenizer([" ".join(WORDS), "a red cat sits left of the blue dog.", "what colour is the cat?"])
-    sizes = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
-    tokens = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
-    torch.manual_seed(0)
-    config = LlamaConfig(vocab_size=len(tokenizer), initializer_range=0.3, **sizes, **tokens)
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return sizes["hidden_size"]
 
 
 def write_pictures(folder: Path) -> None:
@@ -51,14 +38,14 @@ def write_pictures(folder: Path) -> None:
         picture.save(folder / f"{number:02d}.png")
 
 
-def write_run(scale: Path, stage: str, name: str, extractor: str, width: int, seed: int) -> Path:
+def write_run(scale: Path, stage: str, name: str, extractor: str, seed: int) -> Path:
     """A finished training: an adaptor and the record that the demo reads; later seeds are newer."""
     from workflow_scripts.models.adaptor import build_adaptor, save_adaptor
 
     folder = scale / stage / f"{name}-{seed}"
     folder.mkdir(parents=True)
     torch.manual_seed(seed)
-    save_adaptor(build_adaptor("linear", 32, width), folder / "adaptor.safetensors")
+    save_adaptor(build_adaptor("linear", 32, 48), folder / "adaptor.safetensors")
     record = {"run_id": str(seed), "name": name, "stage": stage, "language_model": "lm"}
     record |= {"identity": {"from": {"language_model": "bbb"}}, "features": [{"extractor": extractor}]}
     (folder / "run.json").write_text(json.dumps(record))

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from tiny_language_model import write_tiny_language_model
 
 from workflow_scripts.evaluation.predict import batches_by_length, main, shuffle_images
 from workflow_scripts.features.store import FeatureStore, FeatureWriter
@@ -10,7 +11,6 @@ from workflow_scripts.models.adaptor import build_adaptor, load_adaptor, save_ad
 from workflow_scripts.models.language_model import load_language_model
 from workflow_scripts.models.prompt import Prompt
 from workflow_scripts.models.vision_language_model import VisionLanguageModel
-from workflow_scripts.small_models.tokenizer import build_tokenizer
 
 QUERIES = ("what colour is the cat?", "where?", "how many kites are on the beach?", "is the cat red?")
 
@@ -41,16 +41,9 @@ def test_batches_hold_every_question_once_and_neighbours_in_length():
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory):
     """A tiny random language model, an adaptor and features of six images."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
     folder = tmp_path_factory.mktemp("parts")
-    tokenizer = build_tokenizer([*QUERIES, "a red cat", "two blue kites"])
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
-    tokens = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
-    config = LlamaConfig(vocab_size=len(tokenizer), initializer_range=0.4, **sizes, **tokens)
-    LlamaForCausalLM(config).save_pretrained(folder / "lm")
-    tokenizer.save_pretrained(folder / "lm")
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "initializer_range": 0.4}
+    write_tiny_language_model(folder / "lm", [*QUERIES, "a red cat", "two blue kites"], **sizes)
     save_adaptor(build_adaptor("linear", 8, 32), folder / "adaptor.safetensors")
     definition = {"image_set": "set", "images_sha256": "a", "extractor_sha256": "x", "transform": "none"}
     writer = FeatureWriter(folder / "features", definition)

@@ -1,7 +1,7 @@
 """A tiny LLaMA with random weights and its own tokenizer, made in a fraction of a second."""
 
 import pytest
-import torch
+from tiny_language_model import write_tiny_language_model
 
 from workflow_scripts.small_models.tokenizer import build_tokenizer
 
@@ -19,24 +19,7 @@ def tokenizer():
 
 
 @pytest.fixture(scope="session")
-def language_model_folder(tokenizer, tmp_path_factory):
-    from transformers import LlamaConfig, LlamaForCausalLM
-
+def language_model_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("language_model")
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=48,
-            intermediate_size=96,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            max_position_embeddings=256,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            initializer_range=0.3,
-        )
-    )
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    write_tiny_language_model(folder, SENTENCES)
     return folder

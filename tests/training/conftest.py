@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_language_model import write_tiny_language_model
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -54,27 +55,10 @@ def sample(index):
 @pytest.fixture(scope="session")
 def world(tmp_path_factory):
     """A folder with language_model/, features/set/, samples.parquet and .json, validation.parquet."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    from workflow_scripts.small_models.tokenizer import build_tokenizer
-
     folder = tmp_path_factory.mktemp("world")
     texts = [caption(index) for index in range(60)] + ["what is there?"]
-    tokenizer = build_tokenizer(texts, 800)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        initializer_range=0.2,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder / "language_model")
-    tokenizer.save_pretrained(folder / "language_model")
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2, "initializer_range": 0.2}
+    write_tiny_language_model(folder / "language_model", texts, **sizes)
     definition = {"image_set": "set", "images_sha256": "a", "extractor_sha256": "x", "transform": "none"}
     writer = FeatureWriter(folder / "features" / "set", definition)
     generator = np.random.default_rng(0)
