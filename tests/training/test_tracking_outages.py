@@ -1,4 +1,4 @@
-"""MLflow in trouble beside a real training: a locked database, a full disk."""
+"""MLflow in trouble beside a real training: a server that is killed and comes back, a locked database, a full disk."""
 
 import logging
 import shutil
@@ -6,6 +6,8 @@ import signal
 import sqlite3
 
 import pytest
+from killing import kill_all
+from mlflow_server import Server, wait_for
 
 from workflow_scripts.tracking.recorder import read_lines
 
@@ -114,3 +116,57 @@ def test_a_full_disk_of_the_store_waits_for_the_import(trainer, empty_database, 
     assert_complete(folder, uri)
     with sqlite3.connect(small_disk / "mlflow.db") as connection:
         assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
+
+
+@pytest.fixture
+def server(empty_database, tmp_path):
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    server = Server(tmp_path)
+    yield server
+    server.kill()
+
+
+def steps_at(uri):
+    """The steps that a server has; none while there is no run."""
+    try:
+        return the_run(uri)[1]
+    except ValueError:
+        return []
+
+
+def test_a_server_that_is_killed_and_comes_back_gets_every_step_once(trainer, empty_database, server, tmp_path):
+    from workflow_scripts.tracking.import_runs import import_runs
+
+    folder = tmp_path / "results" / "pretrain" / "run"
+    metrics, log = folder / "metrics.jsonl", folder / "logs" / "mlflow.log"
+    settings = {"epochs": 10_000, "checkpoint_every": 100_000, "log_every": 100}
+    server.start()
+    tracking = {"tracking_uri": server.uri, "experiment": "tiny", "environment": {"WORKFLOW_MIRROR_DELAY": "0"}}
+    process = trainer.start(folder, settings, **tracking)
+
+    def steps():
+        assert process.poll() is None, process.communicate()[0]
+        return steps_at(server.uri)
+
+    try:
+        wait_for(steps, 600, "the server got no metrics")
+        server.kill()
+        reached = read_lines(metrics)[-1]["step"]
+        wait_for(lambda: "MLflow is behind" in log.read_text(), 600, "nobody noticed that the server is gone")
+        wait_for(lambda: read_lines(metrics)[-1]["step"] > reached, 60, "the training does not go on")
+        assert process.poll() is None
+        server.start()
+        wait_for(lambda: max(steps(), default=0) > reached, 600, "the server did not get what it missed")
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 75, output
+    finally:
+        if process.poll() is None:
+            kill_all(process)
+    import_runs(tmp_path / "results", server.uri, "tiny")
+    assert_complete(folder, server.uri, status="SCHEDULED")
+    # From nothing: another store, from the run's own files.
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    shutil.copy(empty_database, tmp_path / "other.db")
+    import_runs(tmp_path / "results", other, "tiny")
+    assert_complete(folder, other, status="SCHEDULED")
