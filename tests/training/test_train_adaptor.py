@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from killing import assert_equal
 
 from workflow_scripts.tracking.recorder import read_lines
 from workflow_scripts.training import wall_time
@@ -155,6 +156,15 @@ def test_a_training_goes_on_from_another_adaptor(finished, trainer, tmp_path):
         assert (state_of(folder / "adaptor.safetensors")[name] - value).abs().max() < 1e-6
     with pytest.raises(ValueError, match=r"is linear 8 -> 16, but settings.*ask for mlp 8 -> 16"):
         trainer.here(tmp_path / "other", {"adaptor": "mlp"}, initial_adaptor=finished / "adaptor.safetensors")
+
+
+def test_whatever_drew_random_numbers_before_a_training_from_another_adaptor_ends_the_same(finished, trainer, tmp_path):
+    import torch
+
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        trainer.here(tmp_path / str(seed), initial_adaptor=finished / "adaptor.safetensors")
+    assert_equal(tmp_path / "1", tmp_path / "2")
 
 
 def test_standardised_features_start_with_soft_tokens_as_wide_as_embeddings(trainer, tmp_path):

@@ -138,7 +138,8 @@ def _adaptor(
     online: OnlineFeatures | None,
     language_model: PreTrainedModel,
 ) -> Adaptor:
-    """Load the adaptor to go on from, or build one whose first weights follow from the seed."""
+    """Load the adaptor to go on from, or build one; all random numbers from here on follow from the seed."""
+    torch.manual_seed(settings.seed)
     embedding = language_model.get_input_embeddings()
     width = samples.inputs.width if online is None else online.width
     if initial is not None:
@@ -151,7 +152,6 @@ def _adaptor(
                 f"language model ask for {asked[0]} {asked[1]} -> {asked[2]}."
             )
         return adaptor
-    torch.manual_seed(settings.seed)
     statistics: dict[str, Any] = {}
     if settings.standardise_features:
         chosen = np.linspace(0, len(samples) - 1, min(len(samples), STATISTICS_IMAGES)).astype(np.int64)
