@@ -10,9 +10,9 @@ pytestmark = [pytest.mark.slurm, pytest.mark.long]
 # Every training takes longer than a job of a minute.
 LONG = {
     "pretrain": "{epochs: 200, checkpoint_every: 400, wall_time_margin_seconds: 10}",
-    "finetune": "{epochs: 300, checkpoint_every: 400, wall_time_margin_seconds: 10}",
-    "finetune_okvqa": "{epochs: 900, checkpoint_every: 400, wall_time_margin_seconds: 10}",
-    "finetune_refcoco": "{epochs: 900, checkpoint_every: 400, wall_time_margin_seconds: 10}",
+    "finetune": "{epochs: 700, checkpoint_every: 400, wall_time_margin_seconds: 10}",
+    "finetune_okvqa": "{epochs: 2000, checkpoint_every: 400, wall_time_margin_seconds: 10}",
+    "finetune_refcoco": "{epochs: 2000, checkpoint_every: 400, wall_time_margin_seconds: 10}",
 }
 
 

@@ -178,7 +178,7 @@ def test_training_and_answering_see_the_same_prefix(converted):
     before, after = zip(*(model.prompt.prefix_ids(query) for query in queries), strict=True)
     ids = [model.prompt.answer_ids(answer) for answer in answers]
     embeds, mask, labels = model.training_inputs(query_output, before, after, ids)
-    for row, prefix in enumerate(model._prefixes(query_output, before, after)):
+    for row, prefix in enumerate(model._rows(query_output, before, after)):
         torch.testing.assert_close(embeds[row, : len(prefix)], prefix)
         assert (labels[row] != -100).sum() == len(ids[row])
         assert mask[row].sum() == len(prefix) + len(ids[row])

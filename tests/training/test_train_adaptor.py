@@ -144,6 +144,15 @@ def test_samples_that_share_an_image_train_as_well_and_all_processes_agree(train
     np.testing.assert_allclose(losses(parts), losses(folder), rtol=1e-4)
 
 
+@pytest.mark.parametrize("stage", [2, 3])
+def test_processes_with_unequal_numbers_of_images_train_together(trainer, tmp_path, stage):
+    settings = {"samples_per_image": 4, "zero_stage": stage, "log_every": 1}
+    alone = trainer.here(tmp_path / "alone", settings)
+    code, output = trainer.command(tmp_path / "together", settings, processes=2)
+    assert code == 0, output
+    np.testing.assert_allclose(losses(tmp_path / "together"), losses(alone), rtol=1e-4)
+
+
 def test_passes_over_parts_of_a_batch_add_up_to_the_batch(finished, trainer, tmp_path):
     folder = trainer.here(tmp_path / "tiny", {"micro_batch_size": 2})
     np.testing.assert_allclose(losses(folder), losses(finished), rtol=1e-5)

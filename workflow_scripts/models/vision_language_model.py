@@ -109,12 +109,13 @@ class VisionLanguageModel(nn.Module):
             turns[image].append((following, answer))
         rows = [Row(soft_tokens.shape[1], of_image) for of_image in turns]
         segments, positions, labels = lay_out(rows, soft_tokens.device)
-        parts = [torch.cat([image, self._embed(row.ids)]) for image, row in zip(soft_tokens, rows, strict=True)]
+        before_all, *behind = self._embed([left, *(row.ids for row in rows)])
+        parts = [torch.cat([image, text]) for image, text in zip(soft_tokens, behind, strict=True)]
         embeds = torch.stack([functional.pad(part, (0, 0, 0, segments.shape[1] - len(part))) for part in parts])
         decoder = self.language_model.get_decoder()
         past = DynamicCache()
         if left:
-            decoder(inputs_embeds=self._embed(left)[None], past_key_values=past, use_cache=True)
+            decoder(inputs_embeds=before_all[None], past_key_values=past, use_cache=True)
             past.batch_repeat_interleave(len(rows))
         hidden = decoder(
             inputs_embeds=embeds,
@@ -133,8 +134,7 @@ class VisionLanguageModel(nn.Module):
         Labels are -100 for everything but the answer and its end token.
         """
         self._check_answers(answers)
-        prefixes = self._prefixes(query_output, before, after)
-        rows = [torch.cat([prefix, self._embed(ids)]) for prefix, ids in zip(prefixes, answers, strict=True)]
+        rows = self._rows(query_output, before, after, answers)
         length = max(len(row) for row in rows)
         labels = torch.full((len(rows), length), -100, device=rows[0].device)
         attention_mask = torch.zeros((len(rows), length), dtype=torch.long, device=rows[0].device)
@@ -160,13 +160,13 @@ class VisionLanguageModel(nn.Module):
         it is sampled.
         """
         if images is None:
-            prefixes = [self._embed(self.prompt.text_ids(query)) for query in queries]
+            prefixes = self._embed([self.prompt.text_ids(query) for query in queries])
         else:
             query_output = images
             if self.features is not None:
                 query_output, _ = self.features(images, self._texts(queries))
             before, after = zip(*(self.prompt.prefix_ids(query) for query in queries), strict=True)
-            prefixes = self._prefixes(query_output, before, after)
+            prefixes = self._rows(query_output, before, after)
         length = max(len(prefix) for prefix in prefixes)
         embeds = torch.stack([functional.pad(row, (0, 0, length - len(row), 0)) for row in prefixes])
         attention_mask = torch.stack(
@@ -194,12 +194,11 @@ class VisionLanguageModel(nn.Module):
     def _texts(self, queries: Sequence[str]) -> list[list[int]] | None:
         return [self.features.text_ids(query) for query in queries] if self.features is not None else None
 
-    def _prefixes(self, query_output: Tensor, before: Ids, after: Ids) -> list[Tensor]:
-        """Return each sample's embeddings [T, W] up to its answer; training and inference share it."""
-        return [
-            torch.cat([self._embed(left), image, self._embed(right)])
-            for left, image, right in zip(before, self._soft_tokens(query_output), after, strict=True)
-        ]
+    def _rows(self, query_output: Tensor, before: Ids, *behind: Ids) -> list[Tensor]:
+        """Return each sample's embeddings [T, W]: of ids, its image, and more ids; training and inference share it."""
+        embeds = self._embed([ids for column in (before, *behind) for ids in column])
+        left, *right = (embeds[start : start + len(before)] for start in range(0, len(embeds), len(before)))
+        return [torch.cat(parts) for parts in zip(left, self._soft_tokens(query_output), *right, strict=True)]
 
     def _soft_tokens(self, query_output: Tensor) -> Tensor:
         weight = self.adaptor.first_layer.weight
@@ -212,9 +211,15 @@ class VisionLanguageModel(nn.Module):
             if len(ids) < 2:
                 raise ValueError(f"The answer of sample {index} of the batch is empty: there is nothing to learn.")
 
-    def _embed(self, ids: Sequence[int]) -> Tensor:
+    def _embed(self, sequences: Ids) -> list[Tensor]:
+        """Return the embeddings [T, W] of sequences of ids, looked up at once.
+
+        At ZeRO stage 3 each call of a module may gather its weights from all processes, which therefore have to call it
+        equally often, however many samples or images are theirs.
+        """
         embedding = self.language_model.get_input_embeddings()
-        return embedding(torch.tensor(list(ids), dtype=torch.long, device=embedding.weight.device))
+        ids = torch.tensor([token for sequence in sequences for token in sequence], dtype=torch.long)
+        return list(embedding(ids.to(embedding.weight.device)).split([len(sequence) for sequence in sequences]))
 
 
 def _until(ids: list[int], end: int) -> list[int]:
