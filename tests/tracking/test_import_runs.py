@@ -1,6 +1,9 @@
 import fcntl
 import json
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from workflow_scripts.tracking.import_runs import import_runs
 from workflow_scripts.tracking.records import read_training
 
 pytestmark = pytest.mark.slow  # importing MLflow and making its tables take ten seconds
+ROOT = Path(__file__).resolve().parents[2]
 IDENTITY = {"stage": "pretrain", "learning_rate": 0.1}
 
 
@@ -88,10 +92,10 @@ def results(tmp_path):
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory):
     """An initialised database, made once, since making its tables takes seconds."""
-    from workflow_scripts.tracking.initialise_database import main
+    from workflow_scripts.tracking.mlflow_store import MlflowStore
 
     path = tmp_path_factory.mktemp("database") / "mlflow.db"
-    main(["--tracking-uri", f"sqlite:///{path}", "--experiment", "other"])
+    MlflowStore(f"sqlite:///{path}", "other")
     return path
 
 
@@ -267,6 +271,27 @@ def test_more_metrics_than_one_call_takes_all_arrive(results, database):
     import_runs(results, database, "mini")
     client, (run,) = runs_of(database)
     assert len(history_of(client, run, "loss")) == 1500
+
+
+def test_a_process_that_is_killed_while_it_makes_the_database_leaves_no_half_of_one(results):
+    make_training(results)
+    database = f"sqlite:///{results / 'mlflow.db'}"
+    program = (
+        "import sys; from workflow_scripts.tracking.mlflow_store import MlflowStore; MlflowStore(sys.argv[1], 'mini')"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, database], cwd=ROOT)
+    deadline = time.monotonic() + 120
+    while not any(
+        path.stat().st_size > 350_000 for path in results.glob("*mlflow.db*")
+    ):  # whole, it has three times that
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert import_runs(results, database, "mini") == 1
+    _, runs = runs_of(database)
+    assert len(runs) == 1
 
 
 def test_a_store_that_cannot_be_written_is_said_in_a_sentence(results, tmp_path):

@@ -105,6 +105,16 @@ def test_a_training_that_loses_one_of_its_processes_asks_to_be_resumed_and_ends_
     assert_equal(folder, reference)
 
 
+def test_processes_that_would_be_aborted_on_their_way_out_end_well(trainer, tmp_path):
+    # As threads of gloo do now and then, when they come back to an interpreter that is going down.
+    abort = "import atexit, os\nif 'RANK' in os.environ:\n    atexit.register(os.abort)\n"
+    (tmp_path / "sitecustomize.py").write_text(abort)
+    environment = {"PYTHONPATH": str(tmp_path)}
+    code, output = trainer.command(tmp_path / "run", {"zero_stage": 3}, processes=2, environment=environment)
+    assert code == 0, output
+    assert (tmp_path / "run" / "adaptor.safetensors").exists()
+
+
 def test_a_batch_that_does_not_divide_among_the_processes_is_said_in_a_sentence(trainer, tmp_path):
     code, output = trainer.command(tmp_path / "run", {"batch_size": 7}, processes=2)
     assert code != 0

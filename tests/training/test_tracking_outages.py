@@ -18,10 +18,10 @@ NOBODY = -1  # no process has this id: a follower of it makes one attempt and en
 @pytest.fixture(scope="module")
 def empty_database(tmp_path_factory):
     """An initialised database, made once, since making its tables takes seconds."""
-    from workflow_scripts.tracking.initialise_database import main
+    from workflow_scripts.tracking.mlflow_store import MlflowStore
 
     path = tmp_path_factory.mktemp("database") / "mlflow.db"
-    main(["--tracking-uri", f"sqlite:///{path}", "--experiment", "tiny"])
+    MlflowStore(f"sqlite:///{path}", "tiny")
     return path
 
 

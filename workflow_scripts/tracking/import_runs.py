@@ -46,7 +46,7 @@ def import_runs(results: Path, tracking_uri: str, experiment: str) -> int:
         reason = str(error).splitlines()[0]
         raise ValueError(
             f"MLflow at {tracking_uri} could not be brought level ({reason}); the runs' own files have everything, so "
-            "repeat the import when it works again."
+            "repeat the import when it works again, or move a damaged database away: the import makes another."
         ) from error
     return len(trainings) + len(evaluations)
 

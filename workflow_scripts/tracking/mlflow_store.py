@@ -3,6 +3,7 @@
 import fcntl
 import json
 import math
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ class MlflowStore:
 
     def __init__(self, tracking_uri: str, experiment: str) -> None:
         with one_at_a_time(tracking_uri):  # two processes that create one database crash each other
+            make_database(tracking_uri)
             self.name = experiment
             self.client = MlflowClient(tracking_uri=tracking_uri)
             found = self.client.get_experiment_by_name(experiment)
@@ -153,6 +155,21 @@ def artifact_location(tracking_uri: str, experiment: str) -> str | None:
 def sqlite_path(tracking_uri: str) -> Path | None:
     """The file of a `sqlite:///` URI, None for another kind of URI."""
     return Path(tracking_uri.removeprefix("sqlite:///")) if tracking_uri.startswith("sqlite:///") else None
+
+
+def make_database(tracking_uri: str) -> None:
+    """Make a SQLite store's tables under another name: a process killed meanwhile leaves no store half made.
+
+    MLflow cannot open such a store, nor complete it. The caller holds the store's lock.
+    """
+    path = sqlite_path(tracking_uri)
+    if path is None or path.exists():
+        return
+    partial = path.with_name(f".{path.name}.partial")
+    for left in path.parent.glob(f"{partial.name}*"):  # SQLite's journal too
+        left.unlink()
+    MlflowClient(tracking_uri=f"sqlite:///{partial}").search_experiments(max_results=1)
+    os.replace(partial, path)
 
 
 @contextmanager

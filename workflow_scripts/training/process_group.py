@@ -1,4 +1,4 @@
-"""The process group of a training: who takes part, what they agree on, and how they part."""
+"""The process group of a training: who takes part, what they agree on, and when they part."""
 
 import logging
 import os
@@ -31,12 +31,8 @@ def start_process_group() -> None:
     deepspeed.init_distributed(dist_backend=backend, auto_mpi_discovery=False, verbose=False)
 
 
-def end_process_group() -> None:
-    """Leave the process group once every process has done its work; one process alone keeps its group.
-
-    A process that exits while the group's threads still run is sometimes aborted by the C++ runtime, and torchrun then
-    stops the others, which may still write the results.
-    """
+def wait_for_all() -> None:
+    """Return once every process has done its work: where one leaves to be resumed, torchrun ends the others."""
     if world_size() == 1:
         return
     try:
@@ -45,7 +41,6 @@ def end_process_group() -> None:
         if not is_lost_connection(error):
             raise
         log.warning("another process of this training ended before this one: %s", error)
-    torch.distributed.destroy_process_group()
 
 
 def world_size() -> int:

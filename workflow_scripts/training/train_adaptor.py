@@ -12,7 +12,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from workflow_scripts.command_line import run_command
 from workflow_scripts.config.training import TrainingSettings
@@ -48,7 +48,7 @@ def train_adaptor(arguments: argparse.Namespace, settings: TrainingSettings) -> 
             return "finished"
     signals = StopSignals()
     import_lean()
-    from workflow_scripts.training.process_group import agree, end_process_group, start_process_group
+    from workflow_scripts.training.process_group import agree, start_process_group, wait_for_all
 
     start_process_group()
     reason = "finished"
@@ -60,7 +60,7 @@ def train_adaptor(arguments: argparse.Namespace, settings: TrainingSettings) -> 
                 folder.record_failure(str(error) or type(error).__name__)
             raise
     if reason != "lost_process":
-        end_process_group()
+        wait_for_all()
     return reason
 
 
@@ -244,7 +244,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     reason = train_adaptor(arguments, arguments.settings)
     if reason != "finished":
         print(f"stopped for {reason}; run the same command again to go on", file=sys.stderr)
-        sys.exit(RESUME_ME)
+    code = 0 if reason == "finished" else RESUME_ME
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        _leave(code)
+    if code:
+        sys.exit(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End this process without taking the interpreter down first; all files are written by now.
+
+    Threads of the process group live on until the end, and one that comes back to Python while it is taken down aborts
+    the process, now and then: torchrun then takes a training for failed that is not.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
