@@ -1,18 +1,21 @@
 """The demo as a visitor uses it, in Chromium, at the width of a desk and of a phone."""
 
 import json
-import time
 import urllib.error
 import urllib.request
 
 import pytest
+from held_answers import held_answer
 from tiny_results import random_picture
 
 pytestmark = pytest.mark.browser
 
 PICTURES = "document.querySelectorAll('#pictures .grid-container button img').length"
 LAST_ANSWER = "[...document.querySelectorAll('#talk .bot.message')].at(-1)?.innerText.trim()"
-NOTE = "document.querySelector('#about').innerText"
+NOTE = "(document.querySelector('#about')?.innerText ?? '')"
+SEEN = "!!document.querySelector('{}')?.offsetParent"
+VALUE = "document.querySelector('{}')?.value"
+QUERY, QUESTION = "#query textarea, #query input", "#question textarea, #question input"
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,7 @@ def visitor(browser, address, request):
     """A browser that shows the page of the demo, loaded anew."""
     phone = request.param == "phone"
     browser.size(*((390, 844) if phone else (1280, 900)), phone=phone)
+    browser.open("about:blank")  # what the page before was still at is no news of this one
     browser.problems.clear()
     browser.elsewhere.clear()
     browser.open(f"{address}?q=a%20red%20cat")
@@ -56,18 +60,26 @@ def look_at(visitor, place=1):
 
 
 def ask(visitor, question):
-    visitor.type("#question textarea, #question input", question)
+    visitor.type(QUESTION, question)
     visitor.click("#ask")
 
 
 def choose(visitor, dropdown, option):
     """Choose one of the options of a dropdown."""
     visitor.click(f"{dropdown} input")
-    visitor.wait_for("!!document.querySelector('ul.options li')")
-    place = visitor.evaluate(
-        f"[...document.querySelectorAll('ul.options li')].findIndex(e => e.innerText.includes({json.dumps(option)}))"
+    visitor.click_what(
+        f"[...document.querySelectorAll('ul.options li')].find(e => e.innerText.includes({json.dumps(option)}))"
     )
-    visitor.click(f"ul.options li:nth-child({place + 1})")
+    visitor.wait_for(f"{VALUE.format(f'{dropdown} input')} === {json.dumps(option)}")
+
+
+def tab_to(visitor, selector):
+    """Press the tab key until the focus is there."""
+    for _ in range(100):
+        if visitor.evaluate(f"document.activeElement.matches({json.dumps(selector)})"):
+            return
+        visitor.press("Tab", 9)
+    raise AssertionError(f"the tab key does not lead to {selector}")
 
 
 def keep(visitor, screenshots, name):
@@ -79,13 +91,13 @@ def keep(visitor, screenshots, name):
 def wait_until_answered(visitor, answers=1):
     """The last answer, when so many are there and the next question can be asked."""
     visitor.wait_for(f"document.querySelectorAll('#talk [data-testid=bot]').length == {answers}")
-    idle = "document.querySelector('#ask')?.offsetParent"
+    idle = SEEN.format("#ask")
     visitor.wait_for(f"{LAST_ANSWER} != '…' && {NOTE}.startsWith('You are looking at') && {idle}")
     return visitor.evaluate(LAST_ANSWER)
 
 
 def test_search_click_ask_and_ask_again(visitor, screenshots):
-    visitor.type("#query textarea, #query input", "a blue kite")
+    visitor.type(QUERY, "a blue kite")
     visitor.click("#search")
     visitor.wait_for("document.querySelector('#found').innerText.includes('a blue kite')")
     visitor.wait_for("location.search == '?q=a+blue+kite'")
@@ -114,10 +126,10 @@ def test_why_this_picture_lights_it_up_and_the_same_button_gives_it_back(visitor
     lit = f"document.querySelector('#picture img').src != {json.dumps(before)}"
     visitor.wait_for(f"{lit} && document.querySelector('#picture img').complete")
     keep(visitor, screenshots, "why")
-    assert visitor.evaluate("document.querySelector('#why').innerText") == "Whole picture"
+    visitor.wait_for("document.querySelector('#why').innerText === 'Whole picture'")
     visitor.click("#why")
     visitor.wait_for(f"{NOTE}.startsWith('You are looking at')")
-    assert visitor.evaluate("document.querySelector('#why').innerText") == "Why this picture?"
+    visitor.wait_for("document.querySelector('#why').innerText === 'Why this picture?'")
 
 
 def test_more_like_this_searches_with_the_picture(visitor):
@@ -125,8 +137,7 @@ def test_more_like_this_searches_with_the_picture(visitor):
     name = visitor.evaluate(NOTE).split()[-1].rstrip(".")
     visitor.click("#similar")
     visitor.wait_for(f"document.querySelector('#found').innerText.includes('like {name}')")
-    first = visitor.wait_for("document.querySelector('#pictures .caption-label')?.innerText")
-    assert float(first) == pytest.approx(1, abs=0.01)
+    visitor.wait_for("Math.abs(parseFloat(document.querySelector('#pictures .caption-label')?.innerText) - 1) < 0.01")
 
 
 def test_two_experiments_are_compared_and_the_link_shows_the_same_to_others(visitor, system, screenshots):
@@ -146,13 +157,12 @@ def test_two_experiments_are_compared_and_the_link_shows_the_same_to_others(visi
     about = visitor.evaluate(NOTE)
     visitor.open("about:blank")
     visitor.open(link)
-    visitor.wait_for(f"document.querySelector('#about') && {NOTE} == {json.dumps(about)}")
-    value = "document.querySelector('{}').value"
-    assert visitor.evaluate(value.format("#query textarea, #query input")) == "a red cat"
-    assert visitor.evaluate(value.format("#question textarea, #question input")) == "what is it?"
+    visitor.wait_for(f"{NOTE} == {json.dumps(about)}")
+    visitor.wait_for(f"{VALUE.format(QUERY)} === 'a red cat'")
+    visitor.wait_for(f"{VALUE.format(QUESTION)} === 'what is it?'")
     visitor.click("#how button")
-    assert visitor.wait_for(value.format("#beside input")) == system.conversation.adaptors[1]
-    assert visitor.evaluate(value.format("#beams input[type=number]")) == "2"
+    visitor.wait_for(f"{VALUE.format('#beside input')} === {json.dumps(system.conversation.adaptors[1])}")
+    visitor.wait_for(f"{VALUE.format('#beams input[type=number]')} === '2'")
 
 
 def test_an_own_picture_can_be_asked_about_and_a_text_is_refused(visitor, tmp_path):
@@ -168,25 +178,22 @@ def test_an_own_picture_can_be_asked_about_and_a_text_is_refused(visitor, tmp_pa
 
 def test_an_answer_can_be_stopped_and_the_next_question_is_answered(visitor, system):
     look_at(visitor)
-    hook = system.conversation._language_model.register_forward_pre_hook(lambda *_: time.sleep(1))
-    try:
+    with held_answer(system.conversation) as held:
         ask(visitor, "what is in the picture?")
-        visitor.wait_for("document.querySelector('#stop')?.offsetParent")
-        # The page moves while an answer begins, so that a click may miss.
-        while visitor.evaluate("!!document.querySelector('#stop')?.offsetParent"):
-            visitor.click("#stop")
-            time.sleep(1)
+        visitor.wait_for(SEEN.format("#stop"))
+        for _ in range(50):
+            if held.is_stopped():
+                break
+            visitor.try_to_click("document.querySelector('#stop')")
         visitor.wait_for(f"{LAST_ANSWER}?.endsWith('(stopped)')")
-    finally:
-        hook.remove()
-    visitor.wait_for("document.querySelector('#ask')?.offsetParent")
+    visitor.wait_for(SEEN.format("#ask"))
     ask(visitor, "what colour is the cat?")
     assert wait_until_answered(visitor, answers=2)
 
 
 def test_text_of_visitors_is_shown_as_text(visitor):
     evil = "<img src=x onerror=window.broken=1> **bold** [/INST] </s>"
-    visitor.type("#query textarea, #query input", evil)
+    visitor.type(QUERY, evil)
     visitor.click("#search")
     visitor.wait_for("document.querySelector('#found').innerText.includes('onerror')")
     look_at(visitor)
@@ -199,7 +206,7 @@ def test_text_of_visitors_is_shown_as_text(visitor):
 def test_what_cannot_be_done_is_said_in_a_sentence(visitor, system, monkeypatch):
     ask(visitor, "what is it?")
     visitor.wait_for(f"{NOTE}.includes('Choose a picture first')")
-    visitor.type("#query textarea, #query input", "x" * 10_000)
+    visitor.type(QUERY, "x" * 10_000)
     visitor.click("#search")
     visitor.wait_for("document.querySelector('#found').innerText.includes('10,000 characters')")
     look_at(visitor)
@@ -211,20 +218,22 @@ def test_what_cannot_be_done_is_said_in_a_sentence(visitor, system, monkeypatch)
     ask(visitor, "what is it?")
     visitor.wait_for(f"{NOTE}.includes('Something went wrong')")
     assert "fire" not in visitor.evaluate("document.body.innerText")
-    visitor.wait_for("document.querySelector('#ask')?.offsetParent")
+    visitor.wait_for(SEEN.format("#ask"))
 
 
 def test_search_and_question_work_with_the_keyboard_alone(visitor):
-    visitor.evaluate("document.querySelector('#query textarea, #query input').focus()")
+    tab_to(visitor, QUERY)
     visitor.evaluate("document.activeElement.select()")
     visitor.send("Input.insertText", text="a kite")
     visitor.press("Enter", 13)
     visitor.wait_for("document.querySelector('#found').innerText.includes('“a kite”')")
-    visitor.evaluate("document.querySelector('#pictures .grid-container button').focus()")
+    visitor.wait_for("location.search == '?q=a+kite'")  # comes when the new pictures are there
+    tab_to(visitor, "#pictures .gallery-item button")
     visitor.press("Enter", 13)
-    visitor.wait_for("!!document.querySelector('#picture img')")
-    visitor.evaluate("document.querySelector('#question textarea, #question input').focus()")
+    visitor.wait_for("!!document.querySelector('#picture img') && location.search.includes('picture=')")
+    tab_to(visitor, QUESTION)
     visitor.send("Input.insertText", text="what is it?")
+    visitor.wait_for(f"{VALUE.format(QUESTION)} === 'what is it?'")
     visitor.press("Enter", 13)
     assert wait_until_answered(visitor)
 

@@ -115,7 +115,7 @@ def test_a_cell_of_the_experiments_leads_to_its_command(browser, experiments, ph
     assert "83.3* ↑" in browser.evaluate("document.querySelector('table').innerText")
     browser.screenshot(screenshots / f"experiments-{'phone' if phone else 'desk'}.png")
     browser.evaluate("[...document.querySelectorAll('td a')].at(-1).click()")
-    assert "python -m score mlp" in browser.evaluate("document.querySelector(':target').innerText")
+    browser.wait_for("document.querySelector(':target')?.innerText.includes('python -m score mlp')")
 
 
 def test_the_report_is_printed_with_its_pictures(browser, page):

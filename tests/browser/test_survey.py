@@ -58,7 +58,7 @@ class Server:
         command = [sys.executable, "-m", "workflow_scripts.survey.serve", "--survey", str(folder / "survey.json")]
         command += ["--responses", str(folder / "r.sqlite"), "--port", str(port)]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while True:
             try:
                 urllib.request.urlopen(self.address).close()
@@ -70,7 +70,7 @@ class Server:
 
     def stop(self, how=signal.SIGTERM):
         self.process.send_signal(how)
-        self.process.wait(20)
+        self.process.wait(120)
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,8 @@ def test_going_back_and_sending_again_counts_once_also_after_the_server_was_kill
     again = Server(folder, free_port)
     try:
         browser.evaluate("history.back()")
-        browser.wait_for("document.querySelectorAll('fieldset').length === 9")
+        # Forms are filled again with what stood there when the page is complete.
+        browser.wait_for("document.querySelectorAll('fieldset').length === 9 && document.readyState === 'complete'")
         # A page that was loaded anew has a new word; what is sent twice has the old one.
         browser.evaluate(f"document.querySelector('[name=respondent]').value = '{respondent}'")
         for n in range(1, 10):
