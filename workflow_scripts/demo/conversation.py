@@ -5,7 +5,7 @@ In shapes: Q queries, D feature width, P projection width, H x W the extractor's
 
 import queue
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,16 +86,20 @@ class Conversation:
         """Yield the answer about a picture as it grows, the whole of it last.
 
         Several times a second something is yielded even where nothing is new, so that whoever takes the answers can
-        stop taking them. Setting `stop`, or closing this generator, ends the work at the next token; then Stopped is
-        raised. With several beams there is nothing to show before the end.
+        stop taking them. Setting `stop` ends the work at the next token, and then Stopped is raised; closing this
+        generator ends it too. With several beams there is nothing to show before the end.
         """
         model = self._models[adaptor or self.adaptors[0]]
         news: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        left = threading.Event()
+
+        def unwanted() -> bool:
+            return stop.is_set() or left.is_set()
 
         def work() -> None:
             try:
                 with self._one_at_a_time:
-                    news.put(("whole", self._generate(model, look, question, settings, stop, news)))
+                    news.put(("whole", self._generate(model, look, question, settings, unwanted, news)))
             except BaseException as error:  # raised again where the answer is taken
                 news.put(("failed", error))
 
@@ -115,7 +119,7 @@ class Conversation:
                 if kind == "whole":
                     return
         finally:
-            stop.set()
+            left.set()
 
     def _generate(
         self,
@@ -123,13 +127,13 @@ class Conversation:
         look: Look,
         question: str,
         settings: AnswerSettings,
-        stop: threading.Event,
+        unwanted: Callable[[], bool],
         news: "queue.SimpleQueue[tuple[str, Any]]",
     ) -> str:
         tokens: list[int] = []
 
         def before_each_token(_: torch.nn.Module, arguments: tuple, options: dict) -> None:
-            if stop.is_set():
+            if unwanted():
                 raise Stopped
             ids = options.get("input_ids")
             if settings.num_beams == 1 and ids is not None and ids.numel():

@@ -151,7 +151,6 @@ class Handlers:
                     yield _grown(talk)
                 talk[-1] = message("assistant", text or "(The model said nothing.)", by)
                 shown = draw_box(shown, text) if place == 0 else shown
-                stop.clear()  # the end of an answer sets it, and the next one is not to be stopped by that
             yield gr.skip(), talk, shown, note(f"You are looking at {seen.name}."), *idle
         except Stopped:
             talk[-1] = message("assistant", f"{text} (stopped)".strip(), by)
