@@ -3,6 +3,7 @@
 LLaMA-2's is `<s>[INST] ` + image tokens + (` ` + query) + ` [/INST]` + (` ` + answer) + `</s>`.
 """
 
+import re
 from functools import partial
 
 from transformers import PreTrainedTokenizerBase
@@ -10,13 +11,15 @@ from transformers import PreTrainedTokenizerBase
 _USER = "QUERYPLACE"
 _ASSISTANT = "ANSWERPLACE"
 _ANCHOR = "\n"
+# LLaMA-2's marks of a turn, which are no special tokens: "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>".
+_MARK = re.compile(r"(?:\[|<<)/?[A-Z]+(?:\]|>>)")
 
 
 class Prompt:
     """Turns queries and answers into token ids around the place where the image tokens stand.
 
     The template's own text is tokenised with its special tokens; text of users is tokenised so that special
-    tokens inside it stay plain text. Segments are tokenised one by one, so that the prefix is the same in
+    tokens and the template's marks inside it stay plain text. Segments are tokenised one by one, so that the prefix is the same in
     training and inference, whatever follows it.
     """
 
@@ -42,6 +45,8 @@ class Prompt:
                 "the answer as they are; the prompt around the image cannot be made from it."
             )
         self._lead = lead
+        marks = sorted(set(_MARK.findall(str(tokenizer.chat_template))))
+        self._marks = re.compile(f"({'|'.join(map(re.escape, marks))})") if marks else None
         self._before = tokenizer(head, add_special_tokens=False).input_ids
         self._before_text = tokenizer(head.rstrip(" "), add_special_tokens=False).input_ids
         self._space = head[len(head.rstrip(" ")) :]
@@ -74,7 +79,18 @@ class Prompt:
         return self.tokenizer.decode(ids, skip_special_tokens=True).strip()
 
     def _segment(self, text: str, special: bool = False) -> list[int]:
-        """Tokenise text that stands inside a sequence.
+        """Tokenise text that stands inside a sequence, text of users so that it does not end their turn."""
+        if special or self._marks is None:
+            return self._encode(text, special)
+        # A mark that a user has written is spelled out, in other tokens than the template's own.
+        ids: list[int] = []
+        for place, part in enumerate(self._marks.split(text)):
+            for piece in part if place % 2 else [part]:
+                ids += self._encode(piece, special)
+        return ids
+
+    def _encode(self, text: str, special: bool) -> list[int]:
+        """Tokenise a piece of text as it is tokenised in the middle of others.
 
         SentencePiece models put a space before every text that they are given, which is right at the beginning
         of a sequence only. Behind a line break nothing is put, so that one is tokenised with it and taken off.
