@@ -1,7 +1,8 @@
-"""An answer that cannot end before somebody has stopped it, however slow or fast the machine is."""
+"""An answer that cannot end before somebody has stopped it or lets it go, however slow or fast the machine is."""
 
 import contextlib
 import threading
+import time
 from dataclasses import dataclass, field
 from unittest import mock
 
@@ -15,6 +16,7 @@ class Held:
     stops: list[threading.Event] = field(default_factory=list)
     tokens: int = 0
     waits: threading.Event = field(default_factory=threading.Event)
+    go: threading.Event = field(default_factory=threading.Event)
 
     def is_stopped(self) -> bool:
         """Whether the first answer waits and was stopped; looks for a while."""
@@ -23,7 +25,7 @@ class Held:
 
 @contextlib.contextmanager
 def held_answer(conversation, token=2):
-    """Lets the first answer wait at one of its tokens until it is stopped, and fail where nobody does that."""
+    """Lets the first answer wait at one of its tokens until it is stopped or let go, and fail where neither comes."""
     held, usual = Held(), conversation.answer
 
     def answer(look, question, settings, stop, adaptor=None):
@@ -34,8 +36,11 @@ def held_answer(conversation, token=2):
         held.tokens += 1
         if held.tokens == token:
             held.waits.set()
-            if not held.stops[0].wait(_LONGEST_SECONDS):
-                raise RuntimeError("nobody stopped this answer")
+            deadline = time.monotonic() + _LONGEST_SECONDS
+            while not (held.stops[0].is_set() or held.go.is_set()):
+                if time.monotonic() > deadline:
+                    raise RuntimeError("nobody stopped this answer")
+                time.sleep(0.02)
 
     hook = conversation._language_model.register_forward_pre_hook(hold)  # comes before the one of the answer itself
     try:

@@ -2,13 +2,17 @@
 
 import asyncio
 import contextlib
+import socket
 from pathlib import Path
 
 import aiohttp
 import pytest
+from held_answers import held_answer
 from PIL import Image
 from tiny_results import random_picture
 from visitors import Page, QueueFull, call
+
+from workflow_scripts.demo.app import access
 
 pytestmark = pytest.mark.slow
 
@@ -16,7 +20,7 @@ USUAL = ("", 1, 0, 6)  # answered by the usual adaptor, one beam, no sampling, s
 
 
 @contextlib.contextmanager
-def served(system, **settings):
+def served(system, guard=None, **settings):
     """The page of a system, served; its files lie in the folder `page.files`."""
     from workflow_scripts.demo.page import build_page, launch_page
     from workflow_scripts.demo.private_files import private_files
@@ -25,7 +29,8 @@ def served(system, **settings):
     with private_files() as files:
         page = build_page(system)
         page.files = files
-        launch_page(page, limits, host="127.0.0.1", port=None, prevent_thread_lock=True, quiet=True)
+        options = {"prevent_thread_lock": True, "quiet": True} | (guard or {})
+        launch_page(page, limits, host="127.0.0.1", port=None, **options)
         try:
             yield page
         finally:
@@ -63,38 +68,87 @@ def test_fifty_at_once_are_all_answered_as_one_alone_is_in_bounded_memory(system
         assert resident_megabytes() - before < 200
 
 
-def test_more_than_may_wait_are_told_so_and_the_others_are_answered(system, slow):
-    with served(system, max_waiting=5) as page:
-        asking = [lambda session: call(session, page.local_url, "ask", None, "00.png", "what?", *USUAL)] * 20
-        results = visit(asking)
+def test_more_than_may_wait_are_told_so_and_the_others_are_answered(system):
+    with served(system, max_waiting=5) as page, held_answer(system.conversation, token=1) as held:
+
+        async def asking(session):
+            try:
+                return await call(session, page.local_url, "ask", None, "00.png", "what?", *USUAL)
+            except QueueFull:
+                held.go.set()
+                raise
+
+        results = visit([asking] * 20)
         answered = [one for one in results if isinstance(one, str)]
+        refused = sum(isinstance(one, QueueFull) for one in results)
         assert len(answered) >= 5
-        assert len(answered) + sum(isinstance(one, QueueFull) for one in results) == 20
-        assert visit(asking[:1]) == answered[:1]
+        assert refused >= 1
+        assert len(answered) + refused == 20
+        assert len(set(answered)) == 1
+        assert visit([asking]) == answered[:1]
 
 
-def test_a_visitor_who_leaves_in_the_middle_of_an_answer_frees_the_model(system, slow, tmp_path):
+async def with_own_picture(page, session, picture):
+    """A page that looks at a picture of its visitor."""
+    visitor = Page(session, page.local_url, page)
+    await visitor.send("upload", await visitor.upload(picture))
+    await visitor.wait()
+    return visitor
+
+
+def test_a_visitor_who_leaves_in_the_middle_of_an_answer_frees_the_model(system, tmp_path):
     random_picture(1).save(tmp_path / "mine.png")
-    with served(system) as page:
+    adaptor = system.conversation.adaptors[0]
+    with served(system) as page, held_answer(system.conversation, token=3) as held:
 
         async def leave(session):
-            visitor = Page(session, page.local_url, page)
-            await visitor.send("upload", await visitor.upload(tmp_path / "mine.png"))
-            await visitor.wait()
-            adaptor = system.conversation.adaptors[0]
+            visitor = await with_own_picture(page, session, tmp_path / "mine.png")
             await visitor.send("answer", "what is it?", None, [], adaptor, "nobody", 1, 0, 128)
-            seen = 0
-            async for news in visitor.news():
-                seen += news["msg"] == "process_generating"
-                if seen > 3:
-                    return
+            async with contextlib.aclosing(visitor.news()) as all_news:
+                async for news in all_news:
+                    if news["msg"] == "process_generating" and held.waits.is_set():
+                        return
 
         assert visit([leave]) == [None]
-        at = len(slow)
-        assert at < 60
+        assert held.stops[0].wait(120)
         answer = visit([lambda session: call(session, page.local_url, "ask", None, "00.png", "what?", *USUAL)])[0]
         assert isinstance(answer, str)
-        assert len(slow) < at + 60  # the whole answer that nobody takes any more would have been 128
+        assert held.tokens <= 3 + 6  # the whole answer that nobody takes any more would have been 128
+
+
+def test_a_visitor_who_leaves_while_waiting_loses_the_place_and_nobody_else_does(system, tmp_path):
+    random_picture(1).save(tmp_path / "mine.png")
+    adaptor = system.conversation.adaptors[0]
+    with served(system) as page, held_answer(system.conversation, token=1) as held:
+
+        def asking(session):
+            return call(session, page.local_url, "ask", None, "00.png", "what?", *USUAL)
+
+        def waiting():
+            return sum(len(one.queue) for one in page._queue.event_queue_per_concurrency_id.values())
+
+        async def scene(session):
+            impatient = await with_own_picture(page, session, tmp_path / "mine.png")
+            first = asyncio.create_task(asking(session))
+            while not held.waits.is_set():
+                await asyncio.sleep(0.05)
+            await impatient.send("answer", "what is it?", None, [], adaptor, "nobody", 1, 0, 128)
+            async with contextlib.aclosing(impatient.news()) as all_news:
+                async for news in all_news:
+                    if news["msg"] == "estimation":
+                        break
+            assert waiting() == 1
+            second = asyncio.create_task(asking(session))
+            while waiting() < 2:
+                await asyncio.sleep(0.05)
+            while waiting() > 1:  # until the server has noticed that one of them has left
+                await asyncio.sleep(0.05)
+            held.go.set()
+            return await first, await second
+
+        ((first, second),) = visit([scene])
+        assert first == second
+        assert len(held.stops) == 2  # the third one was never begun
 
 
 def test_nothing_of_an_uploaded_file_is_left_once_it_was_read(system, tmp_path):
@@ -128,6 +182,46 @@ def test_a_path_of_the_server_is_no_picture_for_the_api(system, path):
         (result,) = visit([lambda session: call(session, page.local_url, "ask", file, "", "what?", *USUAL)])
     assert isinstance(result, (RuntimeError, aiohttp.ClientResponseError))
     assert "root:" not in str(result)
+
+
+def test_an_address_in_place_of_a_file_is_not_fetched(system):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.settimeout(0)
+        address = f"http://127.0.0.1:{other.getsockname()[1]}/picture.png"
+        for named in (address, "https://huggingface.co/picture.png"):
+            file = {"path": named, "meta": {"_type": "gradio.FileData"}}
+            with served(system) as page:
+                (result,) = visit([lambda session, file=file: call(
+                    session, page.local_url, "ask", file, "", "what?", *USUAL
+                )])  # fmt: skip
+            assert "give the file itself" in str(result)
+        with pytest.raises(BlockingIOError):  # nobody has come
+            other.accept()
+
+
+def test_behind_a_password_nothing_is_told_or_taken_before_it_was_given(system):
+    async def knock(session):
+        page_of = "{}gradio_api/{}".format
+        form = aiohttp.FormData()
+        form.add_field("files", b"x", filename="x.png")
+        join = {"data": ["a cat"], "fn_index": 0, "session_hash": "x"}
+        attempts = [
+            session.get(f"{page.local_url}config"),
+            session.get(page_of(page.local_url, "info")),
+            session.get(page_of(page.local_url, "queue/data?session_hash=x")),
+            session.post(page_of(page.local_url, "call/search"), json={"data": ["a red cat"]}),
+            session.post(page_of(page.local_url, "queue/join"), json=join),
+            session.post(page_of(page.local_url, "upload"), data=form),
+        ]
+        refused = [(await one).status for one in attempts]
+        wrong = await session.post(f"{page.local_url}login", data={"username": "me", "password": "Secret"})
+        right = await session.post(f"{page.local_url}login", data={"username": "me", "password": "secret"})
+        cookies = {name: morsel.value for name, morsel in right.cookies.items()}
+        inside = await session.get(f"{page.local_url}config", cookies=cookies)
+        return refused, wrong.status, right.status, inside.status
+
+    with served(system, guard=access("127.0.0.1", "secret")) as page:
+        assert visit([knock]) == [([401] * 6, 400, 200, 200)]
 
 
 def test_errors_reach_programs_as_sentences(system):

@@ -43,6 +43,30 @@ def opened(handlers, **parameters):
     return dict(zip(names, values, strict=True))
 
 
+@pytest.mark.parametrize("query", ["🪁", "犬 と 猫", "красный кот", "قطة حمراء", "a" * 500])
+def test_any_language_is_searched_in(handlers, query):
+    _, rows, said = handlers.search(query)
+    assert len(rows) == 15
+    assert query in said
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000)])
+def test_the_smallest_and_the_narrowest_picture_can_be_looked_at_asked_about_and_searched_with(handlers, size):
+    seen = handlers.system.see(Image.new("RGB", size, "red"), "your picture")
+    assert ask(handlers, seen, "what is it?")[-1][3] == note("You are looking at your picture.")
+    assert len(handlers.similar(seen)[1]) == 15
+    lit, said, _ = handlers.why(seen, "a red cat", WHY)
+    assert lit.size == seen.shown.size
+    assert "it scores" in said
+    assert draw_box(seen.shown, "{<20><20><50><50>}").width >= 1
+
+
+def test_the_page_says_which_training_answers_and_among_how_many_pictures(system):
+    config = str(build_page(system).get_config_file())
+    assert "The answers are those of report · finetune · 2, at scale tiny_scale" in config
+    assert "find it among 18" in config
+
+
 def test_a_link_opens_the_page_as_its_sender_saw_it(handlers):
     other = handlers.system.conversation.adaptors[1]
     page = opened(handlers, q="a blue kite", picture="03.png", question="what is it?", beside=other, beams="4")
@@ -116,6 +140,22 @@ def test_stop_ends_the_comparison_as_a_whole(handlers):
     talk = list(growing)[-1][1]
     assert len(talk) == 2
     assert talk[-1]["content"].endswith("(stopped)")
+
+
+def test_a_stop_in_the_moment_between_two_answers_counts(handlers, monkeypatch):
+    conversation, (first, second) = handlers.system.conversation, handlers.system.conversation.adaptors
+    usual = conversation.answer
+
+    def answer(look, question, settings, stop, adaptor):
+        yield from usual(look, question, settings, stop, adaptor)
+        if adaptor == first:
+            handlers.stop(VISITOR)
+
+    monkeypatch.setattr(conversation, "answer", answer)
+    talk = ask(handlers, first_picture(handlers), "what is it?", beside=second)[-1][1]
+    assert len(talk) == 3
+    assert "(stopped)" not in talk[1]["content"]
+    assert talk[2]["content"].endswith("(stopped)")
 
 
 def test_turns_follow_each_other(handlers):

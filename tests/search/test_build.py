@@ -1,4 +1,5 @@
 import io
+import os
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from workflow_scripts.config.search import IndexSettings
 from workflow_scripts.search.build import build_from_folder, entries_of, main
 from workflow_scripts.search.index import Index
 from workflow_scripts.search.journal import Journal
-from workflow_scripts.search.pictures import open_picture
+from workflow_scripts.search.pictures import list_pictures, open_picture
 from workflow_scripts.search.write_index import write_index
 
 SETTINGS = IndexSettings(batch_size=2, max_pixels=1_000_000)
@@ -59,6 +60,23 @@ def test_what_is_no_picture_is_skipped_and_listed_with_its_reason(folder, tmp_pa
     assert reasons["text.jpg"] == "not a picture"
     assert "damaged" in reasons["cut.jpg"]
     assert "4000x4000 pixels" in reasons["huge.png"]
+    assert len(built) == 5
+
+
+def test_what_is_gone_when_its_turn_comes_and_what_has_no_readable_name_is_listed(
+    folder, tmp_path, extractor, monkeypatch
+):
+    whole = (folder / "red.jpg").read_bytes()
+    with open(os.fsencode(folder) + b"/\xff.jpg", "wb") as stream:
+        stream.write(whole)
+    listed = [*list_pictures(folder), folder / "gone.jpg"]
+    monkeypatch.setattr("workflow_scripts.search.build.list_pictures", lambda _: listed)
+    built = index(folder, tmp_path / "index", extractor)
+    reasons = {one["file"]: one["reason"] for one in built.manifest["skipped"]}
+    assert reasons == {
+        "?.jpg": "its name is no text in UTF-8",
+        "gone.jpg": "not there any more (No such file or directory)",
+    }
     assert len(built) == 5
 
 

@@ -33,6 +33,27 @@ def test_the_png_sheet_is_a_picture_of_all_rows(result):
         assert sheet.size == (5 * 42 + 10, 40 + 2 * (32 + 10 + 20))
 
 
+def test_a_query_that_is_longer_than_the_png_sheet_is_shortened_and_says_so(result, monkeypatch):
+    from PIL import ImageDraw
+
+    written = []
+    usual = ImageDraw.ImageDraw.text
+
+    def keep(draw, where, text, **options):
+        written.append((text, where[0] + options["font"].getlength(text)))
+        usual(draw, where, text, **options)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", keep)
+    index, hits = result
+    for query in ("red", "a red cat " * 1000, "x" * 10_000, "犬 🪁"):
+        with Image.open(io.BytesIO(sheet_png(query, hits, index))) as sheet:
+            title, end = written[0]
+            assert end <= sheet.width
+        assert title == query if len(query) < 10 else (title.endswith("…") and query.startswith(title[:-1]))
+        assert len(title) > 10 or title == query
+        written.clear()
+
+
 def test_an_index_of_another_extractor_is_refused(make_index, tmp_path):
     index = Index(make_index(np.ones((2, 2, 4))))
     with pytest.raises(ValueError, match="is not at"):

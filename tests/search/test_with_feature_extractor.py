@@ -4,9 +4,11 @@ import contextlib
 import importlib
 import io
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -63,6 +65,58 @@ def test_a_query_ranks_the_photographs_by_the_best_of_all_queries(index_folder, 
 def test_the_damaged_photograph_is_listed(index_folder):
     skipped = json.loads((index_folder / "index.json").read_text())["skipped"]
     assert [one["file"] for one in skipped] == ["broken.jpg"]
+
+
+def test_the_table_names_score_and_picture_best_first(index_folder):
+    head, *lines = run("query", "a cat", "--index", index_folder, "--top", 3).splitlines()
+    assert head == f"“a cat” in {index_folder} (4 pictures)"
+    found = json.loads(run("query", "a cat", "--index", index_folder, "--top", 3, "--json"))["hits"]
+    assert [line.split() for line in lines] == [[str(hit["rank"]), f"{hit['score']:.4f}", hit["id"]] for hit in found]
+
+
+KILLED_AFTER_FIVE_BATCHES = """
+import os, signal, sys
+from workflow_scripts.search import build, journal
+add, batches = journal.Journal.add, []
+def add_and_die(self, entries):
+    add(self, entries)
+    batches.append(entries)
+    if len(batches) == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+journal.Journal.add = add_and_die
+build.main(sys.argv[1:])
+"""
+
+
+def test_a_build_that_was_killed_goes_on_and_a_later_one_takes_in_what_has_changed(extractor_folder, tmp_path):
+    from PIL import Image
+
+    pictures, output = tmp_path / "pictures", tmp_path / "index"
+    pictures.mkdir()
+    for number in range(12):
+        Image.new("RGB", (40, 30), (20 * number, 80, 120)).save(pictures / f"{number:02d}.png")
+    options = ["--images", pictures, "--output", output, "--feature-extractor", extractor_folder]
+    options += ["--settings", json.dumps({"batch_size": 1})]
+    command = [sys.executable, "-c", KILLED_AFTER_FIVE_BATCHES, *map(str, options)]
+    killed = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (output / "index.json").exists()
+    assert count_embedded(lambda: run("build", *options)) == 12 - 5
+    Image.new("RGB", (10, 10)).save(pictures / "new.png")
+    Image.new("RGB", (20, 20)).save(pictures / "07.png")
+    (pictures / "08.png").unlink()
+    assert count_embedded(lambda: run("build", *options)) == 2
+    ids = [hit["id"] for hit in json.loads(run("query", "a cat", "--index", output, "--json"))["hits"]]
+    assert sorted(ids) == [*(f"{number:02d}.png" for number in range(12) if number != 8), "new.png"]
+
+
+def count_embedded(build):
+    """How many pictures go through the extractor while an index is built."""
+    from workflow_scripts.search import build as module
+
+    with mock.patch.object(module, "embed_pictures", wraps=module.embed_pictures) as embed:
+        build()
+    return sum(len(call.args[1]) for call in embed.call_args_list)
 
 
 def test_the_sheet_of_several_queries_marks_no_picture_where_none_is_known(index_folder, tmp_path):

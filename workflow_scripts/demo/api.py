@@ -10,7 +10,7 @@ import gradio as gr
 from workflow_scripts.config.demo import AnswerSettings
 from workflow_scripts.demo.messages import sentence
 from workflow_scripts.demo.system import System
-from workflow_scripts.demo.uploads import read_text, take_upload
+from workflow_scripts.demo.uploads import files_alone, read_text, take_upload
 
 
 class Api:
@@ -56,7 +56,7 @@ def add_endpoints(system: System, model: dict[str, Any]) -> None:
     with gr.Row(visible=False):
         query, found = gr.Textbox(label="query"), gr.JSON(label="pictures")
         inputs = [
-            gr.File(label="file"),
+            files_alone(gr.File(label="file")),
             gr.Textbox(label="picture"),
             gr.Textbox(label="question"),
             gr.Textbox(label="answers"),

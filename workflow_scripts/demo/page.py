@@ -12,6 +12,7 @@ from workflow_scripts.demo.api import add_endpoints
 from workflow_scripts.demo.find_experiment import example_queries, example_questions
 from workflow_scripts.demo.handlers import WHY, Handlers
 from workflow_scripts.demo.system import System
+from workflow_scripts.demo.uploads import files_alone
 
 _STYLE = Path(__file__).with_name("style.css")
 _SERIF = ("Charter", "Bitstream Charter", "Iowan Old Style", "Georgia", "Noto Serif", "DejaVu Serif", "serif")
@@ -60,6 +61,8 @@ def build_page(system: System) -> gr.Blocks:
                     label="Conversation", show_label=False, height=230, render_markdown=False, buttons=[],
                     placeholder="Each question is answered from the picture alone.", elem_id="talk",
                 )  # fmt: skip
+                for takes_files in (upload, talk):
+                    files_alone(takes_files)
                 with gr.Row(elem_classes="line"):
                     question = gr.Textbox(label="Ask about the picture", max_lines=1, elem_id="question")
                     ask = gr.Button("Ask", variant="primary", elem_id="ask")
@@ -154,6 +157,8 @@ def _head(system: System) -> str:
 
 
 def _chips(texts: list[str]) -> list[gr.Button]:
+    if not texts:
+        return []
     with gr.Row(elem_classes="chips"):
         return [gr.Button(text, size="sm", variant="secondary") for text in texts]
 

@@ -2,8 +2,11 @@
 
 import warnings
 from pathlib import Path
+from typing import TypeVar
 
+import gradio as gr
 from gradio.utils import get_upload_folder
+from gradio_client.utils import is_http_url_like
 from PIL import Image, UnidentifiedImageError
 
 from workflow_scripts.config.demo import DemoSettings
@@ -12,6 +15,21 @@ from workflow_scripts.search.query import clean_query
 
 # By content, whatever the file is called. Pillow reads more formats, some of them with outside programs (EPS).
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+
+_Component = TypeVar("_Component", bound=gr.components.Component)
+
+
+def files_alone(component: _Component) -> _Component:
+    """Let a component take files that were uploaded, and fetch none: a request may name an address in their place."""
+    move = component.async_move_resource_to_block_cache
+
+    async def move_file(path: str | Path | None) -> str | None:
+        if path and is_http_url_like(str(path)):
+            raise gr.Error("Nothing is fetched from an address; give the file itself.", print_exception=False)
+        return await move(path)
+
+    component.async_move_resource_to_block_cache = move_file  # type: ignore[method-assign]
+    return component
 
 
 def take_upload(path: Path, settings: DemoSettings) -> Image.Image:

@@ -19,8 +19,8 @@ class Prompt:
     """Turns queries and answers into token ids around the place where the image tokens stand.
 
     The template's own text is tokenised with its special tokens; text of users is tokenised so that special
-    tokens and the template's marks inside it stay plain text. Segments are tokenised one by one, so that the prefix is the same in
-    training and inference, whatever follows it.
+    tokens and the template's marks inside it stay plain text. Segments are tokenised one by one, so that the
+    prefix is the same in training and inference, whatever follows it.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:

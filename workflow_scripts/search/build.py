@@ -52,7 +52,16 @@ def build_from_folder(
 
     paths = list(list_pictures(folder))
     for path in progress(paths, total=len(paths), label="pictures"):
-        name, status = path.relative_to(folder).as_posix(), path.stat()
+        name = path.relative_to(folder).as_posix()
+        readable = name.encode(errors="replace").decode()
+        if readable != name:
+            skipped.append({"file": readable, "reason": "its name is no text in UTF-8"})
+            continue
+        try:
+            status = path.stat()
+        except OSError as error:  # deleted since the folder was listed
+            skipped.append({"file": name, "reason": f"not there any more ({error.strerror})"})
+            continue
         stamp = {"bytes": status.st_size, "changed_ns": status.st_mtime_ns}
         if name in before and stamp.items() <= before[name].item.items():
             entries.append(before[name])

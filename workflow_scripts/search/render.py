@@ -1,8 +1,9 @@
 """Search results as a page or a picture, thumbnails included."""
 
 import base64
+import bisect
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
 
 from workflow_scripts.search.index import Hit, Index
@@ -46,7 +47,8 @@ def sheet_png(query: str, hits: Sequence[Hit], index: Index, columns: int = 5) -
     rows = -(-len(hits) // columns)
     sheet = Image.new("RGB", (columns * (size + gap) + gap, head + rows * (size + gap + 20)), "#fdfdfb")
     draw = ImageDraw.Draw(sheet)
-    draw.text((gap, gap), query, fill="#1c1c1c", font=ImageFont.load_default(18))
+    large = ImageFont.load_default(18)
+    draw.text((gap, gap), _shortened(query, sheet.width - 2 * gap, large.getlength), fill="#1c1c1c", font=large)
     small = ImageFont.load_default(12)
     for position, hit in enumerate(hits):
         left = gap + position % columns * (size + gap)
@@ -63,3 +65,11 @@ def sheet_png(query: str, hits: Sequence[Hit], index: Index, columns: int = 5) -
     stream = BytesIO()
     sheet.save(stream, "PNG")
     return stream.getvalue()
+
+
+def _shortened(text: str, width: float, length: Callable[[str], float]) -> str:
+    """As much of the beginning of a text as fits into a width."""
+    if length(text) <= width:
+        return text
+    fitting = bisect.bisect_right(range(len(text)), width, key=lambda end: length(f"{text[:end]}…")) - 1
+    return f"{text[: max(0, fitting)]}…"
