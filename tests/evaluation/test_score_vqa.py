@@ -165,6 +165,44 @@ def test_official_files_give_a_hand_computed_score(tmp_path, official_files, pla
     assert scores["per_question"] == {"1": 100.0, "2": 60.0, "3": 30.0}
 
 
+def evaluated_by_definition(annotations, results):
+    """What the official evaluation prints of whole files: overall and by type, summed and rounded as it does."""
+    said = {row["question_id"]: row["answer"] for row in results}
+    columns = {"overall": {}, "question_type": {}, "answer_type": {}}
+    for row in annotations:
+        value = accuracy_by_definition(said[row["question_id"]], [one["answer"] for one in row["answers"]])
+        for column, found in columns.items():
+            found.setdefault(row.get(column), []).append(value)
+    return {
+        column: {name: round(100 * float(sum(values)) / len(values), 2) for name, values in found.items()}
+        for column, found in columns.items()
+    }
+
+
+def test_whole_files_are_scored_as_the_official_evaluation_does_to_the_last_digit(tmp_path):
+    # Of the values 0, .3, .6, .9 and 1 in an order that makes sums in pairs, as NumPy's, end at 55.475 from below.
+    generator = random.Random(19770)
+    size = generator.randrange(3, 4001)
+    values = [generator.choice([0.0, 0.3, 0.6, 0.9, 1.0]) for _ in range(size)]
+    equal = {0.0: 0, 0.3: 1, 0.6: 2, 0.9: 3, 1.0: 4}
+    annotations = [
+        {"question_id": number, "image_id": number % 90, "question_type": "one", "answer_type": f"of {number % 3}"}
+        | {"answers": [{"answer": "dog" if n < equal[value] else f"not {n}", "answer_id": n} for n in range(10)]}
+        for number, value in enumerate(values)
+    ]
+    contents = {
+        "q": {"questions": [{"question_id": number} for number in range(size)]},
+        "a": {"annotations": annotations},
+        "p": [{"question_id": number, "answer": "The dog."} for number in range(size)],
+    }
+    for name, content in contents.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    scores, expected = run(tmp_path), evaluated_by_definition(annotations, contents["p"])
+    assert scores["overall"] == expected["overall"][None]
+    for column in ("question_type", "answer_type"):
+        assert {name: one["value"] for name, one in scores[f"per_{column}"].items()} == expected[column]
+
+
 def test_official_files_with_missing_unknown_or_double_results_are_errors(tmp_path, official_files):
     results = official_files["p"]
     cases = {
@@ -235,6 +273,12 @@ def test_the_lemmatised_column_stands_beside_the_official_one_and_leaves_it_alon
     assert (official["id"], official["value"]) == ("okvqa.accuracy.x", 30.0)
     assert (lemmatised["id"], lemmatised["value"]) == ("okvqa.accuracy.x.lemmatised", pytest.approx(190 / 3, abs=1e-4))
     assert (scores["overall"], scores["overall_lemmatised"]) == (30.0, 63.33)
+    beside = scores["lemmatised"]
+    assert beside["overall"] == 63.33
+    assert beside["per_question"] == {"1": 100.0, "2": 60.0, "3": 30.0}
+    assert {name: one["value"] for name, one in beside["per_question_type"].items()} == {"is": 30.0, "what": 80.0}
+    assert beside["per_answer_type"].keys() == scores["per_answer_type"].keys()
+    assert scores["per_question"] == {"1": 0.0, "2": 60.0, "3": 30.0}
 
 
 def test_lemmatised_accuracy_of_hand_computed_cases():

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,13 +14,14 @@ from workflow_scripts.evaluation.lemmatise import lemmatise
 from workflow_scripts.evaluation.normalise_answer import normalise_vqa_answer, strip_vqa_answer
 from workflow_scripts.evaluation.scores import add_common_arguments, break_down, figure, per_question, write_scores
 from workflow_scripts.evaluation.unusual_answers import LONG_ANSWER, count_unusual
-from workflow_scripts.evaluation.vqa_files import read_official, read_table
+from workflow_scripts.evaluation.vqa_files import Question, read_official, read_table
 
 DEFINITION = (
     "VQA accuracy as in vqaEval.py of the VQA v2 release, which OK-VQA uses: mean over the leave-one-out sets of the "
     "ten answers of min(n/3, 1), n the answers equal to the prediction; both normalised only where the ten are not "
-    "unanimous. `lemmatised`, which is not official: the same with prediction and answers all normalised and then "
-    "taken to their base forms by the rules of workflow_scripts.evaluation.lemmatise. Intervals: bootstrap over images."
+    "unanimous. Overall and by type it is rounded as there. `lemmatised`, which is not official: the same with "
+    "prediction and answers all normalised and then taken to their base forms by the rules of "
+    "workflow_scripts.evaluation.lemmatise. Intervals: bootstrap over images."
 )
 
 
@@ -47,10 +49,35 @@ def _base_form(answer: str) -> str:
     return lemmatise(normalise_vqa_answer(strip_vqa_answer(answer)))
 
 
+def official_mean(values: Sequence[float]) -> float:
+    """Accuracy in per cent of several questions, summed and rounded to two decimals in the official order."""
+    return round(100 * float(sum(values)) / len(values), 2)
+
+
+def score_types(
+    values: np.ndarray, types: Sequence[str | None], images: Sequence[str], seed: int
+) -> dict[str, dict[str, Any]]:
+    """The official accuracy of each type of the values [N], with number and interval."""
+    found = break_down(values, types, images, seed)
+    of_type: dict[str, list[float]] = {}
+    for value, name in zip(values.tolist(), types, strict=True):
+        of_type.setdefault(name or "other", []).append(value)
+    return {name: {**one, "value": official_mean(of_type[name])} for name, one in found.items()}
+
+
 def _leave_one_out(prediction: str, answers: Sequence[str]) -> float:
     equal = answers.count(prediction)
     shares = [min(1.0, (equal - (answer == prediction)) / 3) for answer in answers]
     return sum(shares) / len(shares)
+
+
+def _all_scores(questions: Sequence[Question], values: np.ndarray, images: Sequence[str], seed: int) -> dict[str, Any]:
+    """One column of scores, from the values [N]: overall, and by type of question and of answer."""
+    return {
+        "overall": official_mean(values.tolist()),
+        "per_question_type": score_types(values, [one.question_type for one in questions], images, seed),
+        "per_answer_type": score_types(values, [one.answer_type for one in questions], images, seed),
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -78,7 +105,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     images = [question.image for question in questions]
     values = np.array([vqa_accuracy(question.prediction, question.answers) for question in questions])
     base_forms = np.array([lemmatised_accuracy(question.prediction, question.answers) for question in questions])
-    by_type = break_down(values, [question.question_type for question in questions], images, arguments.seed)
+    ids = [question.question_id for question in questions]
+    official, lemmatised = (_all_scores(questions, column, images, arguments.seed) for column in (values, base_forms))
     write_scores(
         arguments,
         "score_vqa",
@@ -89,12 +117,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             figure(f"{arguments.id}.lemmatised", base_forms, images, arguments.seed),
         ],
         inputs=inputs,
-        overall=round(100 * float(values.mean()), 2),
-        overall_lemmatised=round(100 * float(base_forms.mean()), 2),
-        breakdown=by_type,
-        per_question_type=by_type,
-        per_answer_type=break_down(values, [question.answer_type for question in questions], images, arguments.seed),
-        **per_question([question.question_id for question in questions], values, images),
+        **official,
+        overall_lemmatised=lemmatised["overall"],
+        breakdown=official["per_question_type"],
+        **per_question(ids, values, images),
+        lemmatised={**lemmatised, "per_question": per_question(ids, base_forms, images)["per_question"]},
         **count_unusual([question.prediction for question in questions], LONG_ANSWER),
     )
 
