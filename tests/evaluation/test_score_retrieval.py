@@ -80,6 +80,46 @@ def test_only_the_first_caption_counts_and_all_have_figures_of_their_own(score):
     assert values["r.m.all_captions.r_at_1"] == 50.0
 
 
+def test_of_first_captions_only_there_are_figures_of_both_directions(score):
+    # The second image's best caption is its second one; its first one fits the first image better.
+    similarity = [[3, 0], [0, 1], [4, 2], [0, 5]]
+    _, values = score(similarity, image_index=[0, 0, 1, 1])
+    assert values["r.m.image_to_text_r_at_1"] == 50.0  # caption 2 is before captions 0 and 1 for image 0
+    assert values["r.m.first_caption.image_to_text_r_at_1"] == 50.0
+    assert values["r.m.first_caption.image_to_text_r_at_5"] == 100.0
+    similarity = [[3, 0], [0, 1], [2, 2], [6, 5]]
+    _, values = score(similarity, image_index=[0, 0, 1, 1])
+    assert values["r.m.image_to_text_r_at_1"] == 50.0
+    assert values["r.m.first_caption.image_to_text_r_at_1"] == 100.0
+    _, values = score(np.eye(3))
+    assert "r.m.first_caption.image_to_text_r_at_1" not in values, "where there is one caption an image, it is plain"
+
+
+@pytest.mark.slow  # importing LAVIS takes the time
+def test_recalls_are_those_of_lavis_own_retrieval_task(score, tmp_path):
+    from lavis.common.registry import registry
+    from lavis.tasks.retrieval import RetrievalTask
+
+    registry.mapping["paths"]["output_dir"] = str(tmp_path)
+    generator = np.random.default_rng(6)
+    image_index = np.sort(generator.integers(0, 40, 190))
+    image_index[:40] = np.arange(40)  # each image has a caption, and rows 0 to 39 are the first ones
+    similarity = generator.permutation(190 * 40).reshape(190, 40).astype(np.float32)  # no ties, which LAVIS breaks
+    similarity[np.arange(190), image_index] += 3000  # at random
+    of_image = {image: np.flatnonzero(image_index == image).tolist() for image in range(40)}
+    theirs = RetrievalTask._report_metrics(similarity.T, similarity, dict(enumerate(image_index)), of_image)
+    _, ours = score(similarity, image_index.tolist())
+    for k in (1, 5, 10):
+        assert ours[f"r.m.all_captions.r_at_{k}"] == round(theirs[f"img_r{k}"], 4)
+        assert ours[f"r.m.image_to_text_r_at_{k}"] == round(theirs[f"txt_r{k}"], 4)
+    of_first = {image: [image] for image in range(40)}
+    theirs = RetrievalTask._report_metrics(similarity[:40].T, similarity[:40], dict(enumerate(range(40))), of_first)
+    for k in (1, 5, 10):
+        assert ours[f"r.m.r_at_{k}"] == round(theirs[f"img_r{k}"], 4)
+        assert ours[f"r.m.first_caption.image_to_text_r_at_{k}"] == round(theirs[f"txt_r{k}"], 4)
+    assert 0 < ours["r.m.r_at_1"] < ours["r.m.r_at_10"] < 100
+
+
 def test_the_headline_may_be_of_all_captions_and_the_scores_name_it(score):
     similarity = [[1, 0], [0, 1], [0, 1], [1, 0], [0, 1]]
     scores, values = score(similarity, [0, 0, 1, 1, 1], options=["--headline", "all_captions", "--split", "test"])

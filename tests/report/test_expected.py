@@ -110,6 +110,13 @@ def test_published_values_keep_their_decimals():
 
 def test_figures_have_names_and_experiments_are_told_apart():
     assert figure_name("coco_retrieval.blip2.r_at_10") == "BLIP-2 (ITC) R@10"
+    assert figure_name("coco_retrieval.blip2_itm.first_caption.image_to_text_r_at_1") == (
+        "BLIP-2 (ITC, the best again by ITC + ITM) R@1, image to text, first captions only"
+    )
+    assert figure_name("coco_retrieval.clip.colour_matched_r_at_1") == "CLIP R@1 in colour-matched groups"
+    assert figure_name("okvqa.accuracy.finetuned@mlp.lemmatised") == (
+        "OK-VQA accuracy, finetuned, lemmatised (not official) (mlp)"
+    )
     assert figure_name("visual_genome.exact_match.after@mlp") == "exact match after finetuning (mlp)"
     assert split_experiment("visual_genome.exact_match.after@mlp.contained") == (
         "visual_genome.exact_match.after.contained",

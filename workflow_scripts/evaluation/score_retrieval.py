@@ -25,7 +25,8 @@ from workflow_scripts.evaluation.scores import (
 DEFINITION = (
     "Recall at k of text-to-image retrieval: share of the captions whose image is among the k most similar, an image "
     "as similar as the right one ranking before it (ties against us). {headline} `image_to_text`: share of the images "
-    "one of whose captions, of all, is among the k most similar captions. `median_rank`: median of the ranks from 1. "
+    "one of whose captions is among the k most similar of all captions; under `first_caption`, of the first captions "
+    "of all images. `median_rank`: median of the ranks from 1. "
     "`colour_matched`: rank among the images of the caption's own group only. Intervals: bootstrap over images."
 )
 HEADLINES = {
@@ -151,8 +152,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         backwards = similarity
         if arguments.image_to_text_similarity:
             backwards = read_similarity(arguments.image_to_text_similarity, len(image_index), len(ids))
+        shown_images = [ids[i] for i in present]
         back = ranks_of_captions(backwards, image_index)[present]
-        figures += recall_figures(f"{arguments.id}.image_to_text_", back, [ids[i] for i in present], arguments.seed)
+        figures += recall_figures(f"{arguments.id}.image_to_text_", back, shown_images, arguments.seed)
+        if len(first) < len(ranks):
+            back = ranks_of_captions(backwards[first], present)[present]
+            beside = f"{arguments.id}.first_caption.image_to_text_"
+            figures += recall_figures(beside, back, shown_images, arguments.seed)
         more |= per_question(headline, (shown < 1).astype(float), [images[i] for i in headline])
         more["headline"] = arguments.headline
         more["median_rank"] = float(np.median(shown)) + 1

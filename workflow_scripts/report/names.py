@@ -1,7 +1,7 @@
 """What figures are called in sentences and tables."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 METHODS = {
@@ -24,6 +24,7 @@ _OTHERS = {
     "refcoco.accuracy_iou50": "boxes at IoU 0.5",
     "refcoco.mean_iou": "mean IoU of boxes",
 }
+_CAPTIONS_ASKED = {"first_caption": "first captions only", "all_captions": "all captions"}
 _MEASURES = {"exact_match": "exact match", "wups_0.9": "WUPS at 0.9", "wups_0.0": "WUPS at 0.0"}
 _CAPTIONS = {"cider": "CIDEr", "meteor": "METEOR"} | {f"bleu_{order}": f"BLEU-{order}" for order in range(1, 5)}
 _EXPERIMENT = re.compile(r"^(?P<start>.+?)@(?P<experiment>[^.]+)(?P<end>.*)$")
@@ -46,18 +47,26 @@ def figure_name(id: str) -> str:
     """A figure in words; an unknown one keeps its id."""
     id, experiment = split_experiment(id)
     suffix = f" ({experiment})" if experiment else ""
-    if id in _OTHERS:
-        return _OTHERS[id] + suffix
     parts = id.split(".")
-    if parts[0] == "coco_retrieval" and len(parts) == 3:
-        method = METHODS.get(parts[1], parts[1])
-        if parts[2] == "colour_matched_r_at_1":
-            return f"{method} R@1 in colour-matched groups{suffix}"
-        return f"{method} R@{parts[2].removeprefix('r_at_')}{suffix}"
+    plain = id.removesuffix(".lemmatised")
+    if plain in _OTHERS:
+        return _OTHERS[plain] + (", lemmatised (not official)" if plain != id else "") + suffix
+    if parts[0] == "coco_retrieval" and len(parts) >= 3:
+        return _retrieval_name(METHODS.get(parts[1], parts[1]), parts[2:]) + suffix
     if parts[:2] == ["visual_genome", "exact_match"] and len(parts) >= 3 and parts[2] in EXACT_MATCH:
         contained = ", answer contained" if parts[3:] == ["contained"] else ""
         return f"exact match {EXACT_MATCH[parts[2]]}{contained}{suffix}"
     return (_photo_name(id) or id) + suffix
+
+
+def _retrieval_name(method: str, parts: Sequence[str]) -> str:
+    """A figure of retrieval in words: the method, the recall or rank, and of which captions in which direction."""
+    *which, rank = parts
+    if rank == "colour_matched_r_at_1":
+        return f"{method} R@1 in colour-matched groups"
+    direction = ["image to text"] if rank.startswith("image_to_text_") else []
+    rank = rank.removeprefix("image_to_text_").replace("r_at_", "R@").replace("_", " ")
+    return ", ".join([f"{method} {rank}", *direction, *(_CAPTIONS_ASKED.get(one, one) for one in which)])
 
 
 def _photo_name(id: str) -> str | None:
@@ -65,11 +74,9 @@ def _photo_name(id: str) -> str | None:
     data, _, rest = id.partition(".")
     if data == "flickr8k":
         task, _, rest = rest.partition(".")
-        method, _, rank = rest.rpartition(".")
-        if task == "retrieval" and method in PHOTO_METHODS:
-            direction = ", image to text" if rank.startswith("image_to_text_") else ""
-            rank = rank.removeprefix("image_to_text_").replace("r_at_", "R@").replace("_", " ")
-            return f"{PHOTO_METHODS[method]} {rank}{direction}"
+        method, *measured = rest.split(".")
+        if task == "retrieval" and method in PHOTO_METHODS and measured:
+            return _retrieval_name(PHOTO_METHODS[method], measured)
         measure = rest.removesuffix("_shuffled_images")
         if task == "captions" and measure in _CAPTIONS:
             return f"{_CAPTIONS[measure]} of captions" + ("" if measure == rest else " with images shuffled")
