@@ -245,6 +245,35 @@ def test_official_files_give_the_same_figures(score, tmp_path):
         main([*options, "--id=x", f"--output={tmp_path / 'o.json'}"])
 
 
+def test_official_files_that_do_not_fit_are_errors(tmp_path):
+    right = [{"image_id": 1, "caption": "a dog"}]
+    cases = [
+        ({"images": []}, right, 'no list "annotations" of'),
+        ({"annotations": [{"image_id": 1}]}, right, 'no list "annotations" of'),
+        ({"annotations": [{"image_id": 1, "caption": " "}]}, right, "Image 1 of .* has no caption to compare with"),
+        ({"annotations": right}, {"1": "a dog"}, "must be a list of"),
+        ({"annotations": right}, [{"image_id": 1, "caption": None}], "with captions that are text"),
+        ({"annotations": right}, right * 2, "more than once, 1 among them"),
+        ({"annotations": right}, [*right, {"image_id": 9, "caption": "a cat"}], "1 unknown questions, 9 among them"),
+        ({"annotations": []}, [], "holds no caption"),
+    ]
+    options = [f"--{key}={tmp_path / f'{key[0]}.json'}" for key in ("annotations", "predictions", "output")]
+    for annotations, predictions, message in cases:
+        (tmp_path / "a.json").write_text(json.dumps(annotations))
+        (tmp_path / "p.json").write_text(json.dumps(predictions))
+        with pytest.raises(ValueError, match=message):
+            main(options)
+    assert not (tmp_path / "o.json").exists()
+
+
+def test_captions_that_are_very_long_or_in_other_scripts_are_scored_and_counted(score):
+    scores, figures = score([("a dog " * 2000, ["a dog"]), ("собака бежит", ["собака бежит"]), ("", ["a cat"])])
+    counts = ("empty_predictions", "long_predictions", "other_script_predictions")
+    assert [scores[name] for name in counts] == [1, 1, 1]
+    assert scores["per_question"]["set/1"] > scores["per_question"]["set/2"] == 0
+    assert figures["flickr8k.captions.cider"]["n"] == 3
+
+
 def test_a_thousand_pictures_with_five_captions_take_seconds(score):
     pairs = [(one.prediction, list(one.references) * 2) for one in random_captions(1000, seed=5)]
     start = time.process_time()

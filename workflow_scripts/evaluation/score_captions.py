@@ -54,22 +54,36 @@ def read_captions(predictions: Path) -> list[Caption]:
 def read_official(annotations: Path, predictions: Path) -> list[Caption]:
     """Read COCO's files: annotations with "images" and "annotations", results `[{"image_id", "caption"}]`."""
     content, results = read_json(annotations), read_json(predictions)
-    if not isinstance(content, dict) or not isinstance(content.get("annotations"), list):
-        raise ValueError(f'{annotations} has no list "annotations"; it is not a COCO captions file.')
-    if not isinstance(results, list) or not all(
-        isinstance(row, dict) and "image_id" in row and isinstance(row.get("caption"), str) for row in results
-    ):
+    rows = content.get("annotations") if isinstance(content, dict) else None
+    if not _are_captions(rows):
+        raise ValueError(
+            f'{annotations} has no list "annotations" of {{"image_id", "caption"}} with text; fetch it again.'
+        )
+    if not _are_captions(results):
         raise ValueError(f'{predictions} must be a list of {{"image_id", "caption"}} with captions that are text.')
     check_unique((row["image_id"] for row in results), predictions)
     references: dict[Any, list[str]] = {}
-    for row in content["annotations"]:
+    for row in rows:
         references.setdefault(row["image_id"], []).append(row["caption"])
+    blank = [image for image, texts in references.items() if not any(text.strip() for text in texts)]
+    if blank:
+        raise ValueError(f"Image {blank[0]} of {annotations} has no caption to compare with; remove it.")
     images = [{"question_id": image} for image in references]
     answered = [{"question_id": row["image_id"], "caption": row["caption"]} for row in results]
     return [
-        _caption(str(image["question_id"]), result["caption"], references[image["question_id"]])
+        _caption(
+            str(image["question_id"]),
+            result["caption"],
+            [text for text in references[image["question_id"]] if text.strip()],
+        )
         for image, result in match_questions(answered, images, predictions)
     ]
+
+
+def _are_captions(rows: Any) -> bool:
+    return isinstance(rows, list) and all(
+        isinstance(row, dict) and "image_id" in row and isinstance(row.get("caption"), str) for row in rows
+    )
 
 
 def _caption(image: str, prediction: str, references: Sequence[str]) -> Caption:
