@@ -6,6 +6,7 @@ import pytest
 
 from workflow_scripts.evaluation.predictions import write_predictions
 from workflow_scripts.evaluation.score_exact_match import main
+from workflow_scripts.revision import git_revision
 
 
 @pytest.fixture
@@ -53,6 +54,14 @@ def test_the_command_in_the_scores_gives_the_same_scores_again(score, tmp_path):
     (tmp_path / "s.json").unlink()
     subprocess.run(command, check=True, capture_output=True)
     assert json.loads((tmp_path / "s.json").read_text()) == before
+
+
+def test_the_scores_say_which_revision_and_which_job_gave_them(score, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "77")
+    scores = score([("cat", "cat")])
+    assert (scores["git_revision"], scores["slurm_job"]) == (git_revision(), "77")
+    monkeypatch.delenv("SLURM_JOB_ID")
+    assert score([("cat", "cat")])["slurm_job"] is None
 
 
 def test_answers_in_other_scripts_are_compared(score):

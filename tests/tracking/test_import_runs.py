@@ -198,11 +198,37 @@ def test_data_jobs_and_experiment_can_be_searched_for(results, database):
     write_lines(folder / "history.jsonl", [{**lines[0], "job_id": "17"}, {**lines[0], "job_id": "18"}, lines[1]])
     import_runs(results, database, "mini")
     _, (run,) = runs_of(database)
-    assert run.data.tags["slurm_job"] == "17, 18"
-    assert run.data.tags["experiment"] == "report"
-    assert run.data.tags["samples_sha256"] == "5a" * 32
+    wanted = {"experiment": "report", "stage": "pretrain", "scale": "mini", "data_manifest": "5a" * 32}
+    wanted |= {"revision": "abc123", "slurm_job": "17, 18"}
+    assert {name: run.data.tags.get(name) for name in wanted} == wanted
     (data,) = run.inputs.dataset_inputs
     assert (data.dataset.name, data.dataset.digest) == ("pairs-1", "5a" * 18)
+
+
+def test_an_unfinished_training_has_the_revision_that_its_last_attempt_began_with(results):
+    folder = make_training(results, finished=False)
+    begin = {"event": "begin", "attempt": 1, "from_step": 0, "time": 100.0}
+    write_lines(folder / "history.jsonl", [begin | {"git_revision": "old"}, begin | {"git_revision": "new"}])
+    assert read_training(folder).tags["revision"] == "new"
+
+
+def test_evaluations_are_searched_for_by_the_same_tags_as_trainings(results, database):
+    make_training(results)
+    path = make_evaluation(results, adaptor_run_id=run_id(IDENTITY))
+    write_json(path, json.loads(path.read_text()) | {"git_revision": "abc9", "slurm_job": "21"})
+    frozen = json.loads(path.read_text()) | {"benchmark": "coco_retrieval", "adaptor_run_id": None}
+    write_json(results / "evaluation" / "coco_retrieval" / "clip-123" / "scores.json", frozen)
+    import_runs(results, database, "mini")
+    client, runs = runs_of(database)
+    tagged = [run for run in runs if run.data.tags["stage"] == "evaluation"]
+    wanted = {"experiment": "report", "stage": "evaluation", "scale": "mini", "data_manifest": "ab"}
+    wanted |= {"revision": "abc9", "slurm_job": "21"}
+    assert [{name: run.data.tags.get(name) for name in wanted} for run in tagged] == [wanted] * 2
+    (chain,) = client.search_runs([runs[0].info.experiment_id], "tags.stage = 'chain'")
+    assert (chain.data.tags["scale"], chain.data.tags["revision"]) == ("mini", "abc123")
+    # What was scored without a training hangs on the experiment itself.
+    of_frozen = next(run for run in tagged if "coco_retrieval" in run.data.tags["scores"])
+    assert of_frozen.data.tags["mlflow.parentRunId"] == chain.info.run_id
 
 
 def test_a_finished_adaptor_is_a_registered_model_that_loads_and_answers(results, database):

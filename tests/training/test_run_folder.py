@@ -4,6 +4,7 @@ import threading
 import pytest
 
 from workflow_scripts.identity import sha256_of_file
+from workflow_scripts.revision import git_revision
 from workflow_scripts.tracking.recorder import read_lines
 from workflow_scripts.training.run_folder import RunFolder
 
@@ -116,6 +117,7 @@ def test_the_history_tells_of_a_killed_attempt(tmp_path):
     ]  # fmt: skip
     assert (lines[1]["reason"], lines[1]["to_step"]) == ("killed", 7)
     assert (lines[2]["from_step"], lines[2]["world_size"]) == (4, 2)
+    assert lines[4]["git_revision"] == git_revision()
 
 
 @pytest.mark.parametrize(

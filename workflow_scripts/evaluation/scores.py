@@ -1,6 +1,7 @@
 """`scores.json`: figures with n and interval, break-downs, and what they were computed from."""
 
 import argparse
+import os
 import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ import numpy as np
 from workflow_scripts.command_line import read_json, write_json
 from workflow_scripts.evaluation.bootstrap import confidence_interval, median_interval
 from workflow_scripts.identity import sha256_of_file
+from workflow_scripts.revision import git_revision
 
 
 def add_common_arguments(parser: argparse.ArgumentParser, id: str) -> None:
@@ -98,6 +100,8 @@ def write_scores(
             "adaptor_run_id": read_json(arguments.run)["run_id"] if arguments.run else None,
             "command": shlex.join(["python", "-m", f"workflow_scripts.evaluation.{module}", *map(str, argv)]),
             "inputs": {str(path): sha256_of_file(path) for path in inputs},
+            "git_revision": git_revision(),
+            "slurm_job": os.environ.get("SLURM_JOB_ID"),
         },
     )
     for one in figures:

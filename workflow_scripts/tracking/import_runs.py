@@ -38,8 +38,9 @@ def import_runs(results: Path, tracking_uri: str, experiment: str) -> int:
             store.bring_level(read_chain(name, [record for record in records if record.chain == name], report))
         for record in progress(records, len(records), "import trainings"):
             store.bring_level(record)
+        experiments = {record.tags["run_id"]: record.tags["experiment"] for record in records}
         for path in progress(evaluations, len(evaluations), "import evaluations"):
-            record = read_evaluation(path, results)
+            record = read_evaluation(path, results, experiments)
             store.bring_level(record)
             store.remove_other("scores", record.tags["scores"], record.key)
     except FAILURES as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.command_line import read_json
+from workflow_scripts.config.settings import REPORT
 from workflow_scripts.identity import run_id, sha256_of_file
 from workflow_scripts.report.names import figure_name, run_name
 from workflow_scripts.tracking.recorder import read_lines
@@ -78,12 +79,13 @@ def read_training(folder: Path) -> Record:
     tags = {"run_id": identifier, "stage": stage, "attempts": str(max(line["attempt"] for line in history))}
     tags["code_digest"] = definition["code_digest"]
     jobs = dict.fromkeys(str(line["job_id"]) for line in history if line.get("job_id"))
-    tags |= {"experiment": name, "samples_sha256": definition["samples"]}
-    tags |= {"slurm_job": ", ".join(jobs)} if jobs else {}
+    revisions = [line["git_revision"] for line in history if line.get("git_revision")]
+    tags |= {"experiment": name, "scale": _scale_of(folder.parents[3 if superseded else 1])}
+    tags |= _tags(definition["samples"], run.get("git_revision") or (revisions or [None])[-1], ", ".join(jobs))
     data = None
     if run:
         params |= {"samples": str(run["samples"]["count"]), "trainable_parameters": str(run["trainable_parameters"])}
-        tags |= {"mlflow.source.git.commit": run["git_revision"] or "", "command": run["command"]}
+        tags["command"] = run["command"]
         source = run["samples"].get("path", "")
         data = (Path(source).parent.name or stage, definition["samples"], source)
     if superseded:
@@ -119,16 +121,21 @@ def read_chain(name: str, trainings: Sequence[Record], report: Path | None) -> R
         start=min(training.start for training in trainings),
         end=max((end for end in ends if end is not None), default=None),
         params={},
-        tags={"stage": "chain", "experiment": name},
+        tags={"stage": "chain", "experiment": name, "scale": trainings[0].tags["scale"]}
+        | _tags("", trainings[-1].tags.get("revision"), ""),
         lines=[],
         artifacts=checksums,
         folders={checksum: path.parent.name for checksum, path in checksums.items()},
     )
 
 
-def read_evaluation(path: Path, results: Path) -> Record:
-    """Read the record of an evaluation from its file of scores."""
+def read_evaluation(path: Path, results: Path, experiments: Mapping[str, str] | None = None) -> Record:
+    """Read the record of an evaluation from its file of scores; `experiments` are those of the trainings by their ids.
+
+    What no training was evaluated for, as retrieval by the frozen models, belongs to the report's system as described.
+    """
     scores = read_json(path)
+    inputs = scores.get("inputs") or {}
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     place = path.relative_to(results).as_posix()
     line: dict[str, Any] = {"step": 0, "time": path.stat().st_mtime}
@@ -140,7 +147,12 @@ def read_evaluation(path: Path, results: Path) -> Record:
             line[f"{name}.ci95_low"], line[f"{name}.ci95_high"] = figure["ci95"]
     params = {"benchmark": str(scores["benchmark"]), "definition": str(scores.get("definition", ""))[:5000]}
     params |= {f"n.{name}": str(figure["n"]) for name, figure in figures.items()}
-    params |= {f"input.{Path(name).name}"[:250]: value for name, value in (scores.get("inputs") or {}).items()}
+    params |= {f"input.{Path(name).name}"[:250]: value for name, value in inputs.items()}
+    adaptor = scores.get("adaptor_run_id")
+    experiment = REPORT if adaptor is None else (experiments or {}).get(adaptor)
+    tags = {"stage": "evaluation", "scores": place, "scale": _scale_of(results)}
+    tags |= {"experiment": experiment} if experiment else {}
+    tags |= _tags(next(iter(inputs.values()), ""), scores.get("git_revision"), scores.get("slurm_job"))
     return Record(
         key=f"{place}-{digest[:12]}",
         name=f"evaluation: {figure_name(next((one['id'] for one in scores['figures']), scores['id']))}",
@@ -148,14 +160,23 @@ def read_evaluation(path: Path, results: Path) -> Record:
         start=line["time"],
         end=line["time"],
         params=params,
-        tags={"stage": "evaluation", "scores": place},
+        tags=tags,
         lines=[line],
         artifacts={digest: path},
-        adaptor_run_id=scores.get("adaptor_run_id"),
-        data=next(
-            ((str(scores["benchmark"]), sum_, name) for name, sum_ in (scores.get("inputs") or {}).items()), None
-        ),
+        adaptor_run_id=adaptor,
+        chain=REPORT if adaptor is None else None,
+        data=next(((str(scores["benchmark"]), sum_, name) for name, sum_ in inputs.items()), None),
     )
+
+
+def _tags(data: str, revision: str | None, jobs: str | None) -> dict[str, str]:
+    """What runs are searched by, as far as it is known: the data's checksum in their manifest, commit, SLURM's jobs."""
+    found = {"data_manifest": data, "revision": revision, "mlflow.source.git.commit": revision, "slurm_job": jobs}
+    return {name: value for name, value in found.items() if value}
+
+
+def _scale_of(results: Path) -> str:
+    return results.resolve().name
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

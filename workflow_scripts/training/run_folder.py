@@ -13,6 +13,7 @@ from typing import Any
 
 from workflow_scripts.command_line import read_json, write_atomically, write_json
 from workflow_scripts.identity import run_id, sha256_of_file
+from workflow_scripts.revision import git_revision
 from workflow_scripts.tracking.recorder import read_lines
 
 log = logging.getLogger(__name__)
@@ -97,6 +98,7 @@ class RunFolder:
                 "process": os.getpid(),
                 "world_size": world_size,
                 "code_digest": self.definition["code_digest"],
+                "git_revision": git_revision(),
             }
         )
         return number

@@ -20,9 +20,10 @@ from workflow_scripts.data.shards import ImageSet
 from workflow_scripts.features.extractor_checksum import extractor_sha256
 from workflow_scripts.features.store import FeatureStores
 from workflow_scripts.identity import run_id, sha256_of_file
+from workflow_scripts.revision import git_revision
 from workflow_scripts.tracking.mirror_process import MirrorProcess
 from workflow_scripts.tracking.recorder import MetricsRecorder
-from workflow_scripts.training.environment import describe_environment, git_revision
+from workflow_scripts.training.environment import describe_environment
 from workflow_scripts.training.lean_imports import import_lean
 from workflow_scripts.training.run_folder import ADAPTOR, RunFolder
 from workflow_scripts.training.samples import check_manifest, folder_sha256
