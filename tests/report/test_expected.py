@@ -55,7 +55,8 @@ def own(value, tolerance):
 
 
 REPORTED = ReportedFigures.model_validate(
-    {"source": "r", "figures": [{"id": "a", "value": 51.0, "source": "t"}, {"id": "x", "value": 1, "source": "t"}]}
+    {"source": "r", "wordings": {"w": "51 of a"}}
+    | {"figures": [{"id": id, "value": value, "source": "t", "wording": "w"} for id, value in (("a", 51.0), ("x", 1))]}
 ).figures[0]
 
 

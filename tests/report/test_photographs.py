@@ -68,7 +68,7 @@ def test_the_page_of_photographs_has_its_tables_and_one_of_absent_cells(render):
         assert title in html
     assert html.count("What these data cannot tell") == 2  # the heading and the table
     assert html.count("no such data") == 11  # all figures of the report
-    assert "RefCOCO val" not in html
+    assert "Referring expressions. RefCOCO val" not in html
     assert html.count("No WordNet here.") == html.count("No Java here.") == 1
     row = re.search(r"METEOR, %</td>.*?with the right photograph</td>(.*?)</tr>", html, re.S).group(1)
     assert re.findall(r"<td[^>]*>(.*?)</td>", row)[1:4] == ["", "", ""]

@@ -14,6 +14,8 @@ from workflow_scripts.report.names import figure_name
 Results = Mapping[str, Mapping[str, Any]]  # figure id -> its entry of results.json
 Breakdowns = Mapping[str, Mapping[str, Mapping[str, float]]]  # figure id -> kind -> value and n
 Content = TypeVar("Content", bound=Section)
+Bound = Literal["below", "above"] | None
+BOUNDS: dict[Bound, str] = {"below": "< ", "above": "> ", None: ""}
 
 
 def two_decimals(value: float) -> str:
@@ -27,13 +29,14 @@ class ReportedFigure(Section):
     id: str = Field(description="Id of the figure, as in results.json.")
     value: float = Field(description="The value as printed.")
     unit: str = Field("%", description="Its unit.")
-    bound: Literal["below", "above"] | None = Field(None, description="Where only a bound is printed.")
+    bound: Bound = Field(None, description="Where only a bound is printed.")
     source: str = Field(description="Where it stands.")
+    wording: str = Field(description="Key of the words that it stands in.")
 
     @property
     def text(self) -> str:
         """The value as a table prints it."""
-        return {"below": "< ", "above": "> ", None: ""}[self.bound] + two_decimals(self.value)
+        return BOUNDS[self.bound] + two_decimals(self.value)
 
 
 class ReportedSetup(Section):
@@ -43,16 +46,20 @@ class ReportedSetup(Section):
     what: str = Field(description="What it counts, in words.")
     value: int | float = Field(description="The value as printed.")
     unit: str = Field("", description="Its unit: h, min, %, or none.")
+    bound: Bound = Field(None, description="Where only a bound is printed.")
     source: str = Field(description="Where it stands.")
+    wording: str = Field(description="Key of the words that it stands in.")
 
 
 class OtherSystem(Section):
-    """A row of another system that the reference prints beside its own."""
+    """A published figure of another system, that the reference prints beside its own or that belongs beside it."""
 
     table: str = Field(description="The table.")
     system: str = Field(description="Its name.")
+    figure: str = Field("", description="What was measured, where the table has several figures of a system.")
     value: float = Field(description="The value as printed.")
     source: str = Field(description="Where it stands.")
+    wording: str = Field(description="Key of the words that it stands in.")
 
 
 class Doubt(Section):
@@ -66,10 +73,18 @@ class ReportedFigures(Section):
     """`expected/report.yaml`."""
 
     source: str = Field(description="Name of the reference.")
+    wordings: dict[str, str] = Field(default_factory=dict, description="What is quoted, word for word, by a key.")
     figures: list[ReportedFigure]
     setup: list[ReportedSetup] = Field(default_factory=list)
     others: list[OtherSystem] = Field(default_factory=list)
     doubts: list[Doubt] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _words_are_there(self) -> Self:
+        quoted = [one.wording for one in (*self.figures, *self.setup, *self.others)]
+        if lost := [key for key in quoted if key not in self.wordings]:
+            raise ValueError(f"wording {lost[0]} is not among the wordings")
+        return self
 
 
 class OwnFigure(Section):

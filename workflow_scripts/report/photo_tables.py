@@ -82,12 +82,15 @@ def build_kinds(breakdowns: Breakdowns) -> Matrix | None:
     if not found["after"]:
         return None
     shown = [name for name in _KINDS if found[name]]
-    lines = []
+    lines: list[list[str]] = []
+    links = {}
     for kind in sorted(found["after"], key=lambda kind: -found["after"][kind]["n"]):
+        links[len(lines), 1] = "daquar.exact_match.after"
+        links |= {(len(lines), place): f"daquar.exact_match.{name}" for place, name in enumerate(shown, start=2)}
         values = [f"{found[name][kind]['value']:.1f}" if kind in found[name] else "" for name in shown]
         lines.append([kind, str(found["after"][kind]["n"]), *values])
     columns = ["", "n", *(EXACT_MATCH[name].removeprefix("with ").removeprefix("from the ") for name in shown)]
-    return Matrix("daquar_kinds", "DAQUAR. Exact match by kind of question, %", columns, lines)
+    return Matrix("daquar_kinds", "DAQUAR. Exact match by kind of question, %", columns, lines, links=links)
 
 
 def _why_absent(scores: Sequence[Mapping[str, Any]], benchmark: str) -> tuple[str, ...]:

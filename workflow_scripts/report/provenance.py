@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.command_line import read_json
+from workflow_scripts.identity import sha256_of_file
 from workflow_scripts.report.names import figure_name, run_name
 
 
@@ -23,6 +24,7 @@ class Origin:
     command: str | None
     inputs: Mapping[str, str]
     """What was scored, and the sha256 of each file."""
+    git_revision: str | None = None
 
     @property
     def title(self) -> str:
@@ -44,7 +46,27 @@ def origin_of(scores: Mapping[str, Any]) -> Origin:
         adaptor_run_id=scores.get("adaptor_run_id"),
         command=scores.get("command"),
         inputs=scores.get("inputs", {}),
+        git_revision=scores.get("git_revision"),
     )
+
+
+def wording_anchor(key: str) -> str:
+    """The place of a page that quotes what the reference says."""
+    return f"reported-{key}"
+
+
+@dataclass(frozen=True)
+class ManifestPlace:
+    """A manifest that counts on a page are from."""
+
+    anchor: str
+    path: str
+    sha256: str
+
+
+def places_of(manifests: Mapping[str, Path]) -> list[ManifestPlace]:
+    """The manifests by their names as a page shows them."""
+    return [ManifestPlace(f"manifest-{name}", str(path), sha256_of_file(path)) for name, path in manifests.items()]
 
 
 def describe_runs(paths: Sequence[Path]) -> list[dict[str, Any]]:

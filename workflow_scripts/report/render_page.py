@@ -4,6 +4,7 @@ import argparse
 import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ from workflow_scripts.report.expected import (
 from workflow_scripts.report.names import split_experiment
 from workflow_scripts.report.pages import inline_svg, render
 from workflow_scripts.report.photo_tables import has_photographs
-from workflow_scripts.report.provenance import describe_runs, origin_of
+from workflow_scripts.report.provenance import Origin, describe_runs, origin_of, places_of, wording_anchor
 from workflow_scripts.report.render_tables import breakdowns_of, build_tables
 from workflow_scripts.report.setup_table import build_setup_table
 from workflow_scripts.survey.table import to_matrix
 
+SURVEY_PLACE = "scoring-survey"
 _RUN = re.compile(r"-[0-9a-f]{12}$")
 
 
@@ -36,6 +38,7 @@ def describe_downloads(manifests: Sequence[Path]) -> list[dict[str, Any]]:
         sets.append(
             {
                 "name": manifest["image_set"],
+                "place": f"manifest-{manifest['image_set']}",
                 "requested": manifest["requested"],
                 "count": manifest["count"],
                 "success_rate": 100 * manifest["success_rate"],
@@ -89,18 +92,44 @@ def describe_unreadable(scores: Iterable[Mapping[str, Any]]) -> list[str]:
     return sentences
 
 
-def describe_survey(folder: Path) -> dict[str, Any]:
+def describe_survey(folder: Path, reported: ReportedFigures) -> dict[str, Any]:
     """Table 3 with its note, the nine questions, and the plot where somebody has answered."""
-    summary = read_json(folder / "summary.json")
+    path = folder / "summary.json"
+    summary = read_json(path)
     plot = folder / "distribution.svg"
+    table = to_matrix(summary)
+    quoted = next((one.wording for one in reported.figures if one.id.startswith("survey.")), None)
+    places = {2: SURVEY_PLACE, 3: SURVEY_PLACE, 4: SURVEY_PLACE} | ({1: wording_anchor(quoted)} if quoted else {})
+    links = {(row, column): place for row in range(len(table.lines)) for column, place in places.items()}
     return {
-        "table": to_matrix(summary),
+        "table": replace(table, links=links),
+        "origin": Origin(
+            anchor=SURVEY_PLACE,
+            id="survey",
+            figures=tuple(row["id"] for row in summary["rows"]),
+            scores=str(path),
+            run_id=None,
+            adaptor_run_id=summary["run_id"],
+            command=summary.get("command"),
+            inputs=summary.get("inputs", {}),
+        ),
         "id": summary["survey"],
         "run_id": summary["run_id"],
         "questions": summary["questions"],
         "other_responses": summary["other_responses"],
         "plot": inline_svg(plot) if plot.exists() else None,
     }
+
+
+def describe_quotations(reported: ReportedFigures) -> list[dict[str, Any]]:
+    """What the reference says, word for word, with the places that it stands in."""
+    sources: dict[str, dict[str, None]] = {}
+    for one in (*reported.figures, *reported.setup, *reported.others):
+        sources.setdefault(one.wording, {})[one.source] = None
+    return [
+        {"anchor": wording_anchor(key), "words": reported.wordings[key], "sources": list(found)}
+        for key, found in sources.items()
+    ]
 
 
 def read_times(folder: Path) -> list[dict[str, Any]]:
@@ -113,9 +142,11 @@ def read_times(folder: Path) -> list[dict[str, Any]]:
         rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
         with open(path, encoding="utf-8", newline="") as stream:
             for line in csv.DictReader(stream, delimiter="\t"):
-                row = rules.setdefault(rule, {"rule": rule, "jobs": 0, "seconds": 0.0, "memory": 0.0})
+                row = rules.setdefault(rule, {"rule": rule, "jobs": 0, "seconds": 0.0, "memory": 0.0, "cpu": 0.0})
                 row["jobs"] += 1
                 row["seconds"] += float(line["s"])
+                cpu = line.get("cpu_time") or "-"  # a job that ends within a second has none
+                row["cpu"] += 0.0 if cpu in ("-", "NA") else float(cpu)
                 memory = line.get("max_rss", "-")
                 row["memory"] = max(row["memory"], 0.0 if memory in ("-", "NA") else float(memory))
     return sorted(rules.values(), key=lambda row: -row["seconds"])
@@ -152,11 +183,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     origins = [origin_of(one) for one in scores]
     sheet = read_json(arguments.sheet) if arguments.sheet else None
     pairs = read_json(arguments.pairs) if arguments.pairs else None
+    mixes = [read_json(path) | {"name": _RUN.sub("", path.parent.name)} for path in arguments.mixes]
+    survey = describe_survey(arguments.survey, reported) if arguments.survey else None
+    manifests = {one["name"]: path for one, path in zip(downloads, arguments.image_manifests, strict=True)}
+    manifests |= {"pairs": arguments.pairs} if arguments.pairs else {}
+    manifests |= {mix["name"]: path for mix, path in zip(mixes, arguments.mixes, strict=True)}
+    setup = build_setup_table(reported.setup, runs, downloads, pairs, mixes, sheet["count"] if sheet else None, results)
     requirements = []
     for requirement in scale.requirements:
         found, reached = requirement.check(results, breakdowns)
         requirements.append(
             {"level": requirement.level, "statement": requirement.statement, "found": found, "reached": reached}
+            | {"figure": requirement.figure}
         )
     page = render(
         "report.html.j2",
@@ -172,15 +210,18 @@ def main(argv: Sequence[str] | None = None) -> None:
             "examples": [read_json(path) for path in arguments.examples],
             "sheet": sheet,
             "attention": read_json(arguments.attention) if arguments.attention else [],
-            "survey": describe_survey(arguments.survey) if arguments.survey else None,
+            "survey": survey,
             "runs": runs,
-            "setup": build_setup_table(reported.setup, runs, downloads, pairs, sheet["count"] if sheet else None),
+            "setup": setup,
             "downloads": downloads,
             "failures": sum_failures(downloads),
             "pairs": pairs,
             "flow": describe_flow(downloads, pairs, runs),
-            "mixes": [read_json(path) | {"name": _RUN.sub("", path.parent.name)} for path in arguments.mixes],
+            "mixes": mixes,
+            "manifests": places_of(manifests),
+            "quotations": describe_quotations(reported),
             "times": read_times(arguments.times) if arguments.times else [],
+            "times_folder": str(arguments.times),
             "origins": origins,
             "origin_of": {figure: origin.anchor for origin in origins for figure in origin.figures},
             "definitions": {one["benchmark"]: one["definition"] for one in scores},

@@ -44,9 +44,9 @@ def build_tables(
         verdict = judge(id, results, breakdowns, scale, reference)
         if entry is not None and not settings.figures_are_meaningful:
             verdict = Verdict("no meaning", "none")
-        text = reference.text if reference else ""
+        text, wording = (reference.text, reference.wording) if reference else ("", None)
         if entry is None:
-            return Row(label, id, text, verdict=verdict, group=group)
+            return Row(label, id, text, verdict=verdict, group=group, wording=wording)
         return Row(
             label,
             id,
@@ -59,7 +59,21 @@ def build_tables(
             entry.get("command"),
             group,
             entry.get("split") or "",
+            wording,
         )
+
+    def published(table: str) -> list[Row]:
+        rows = [one for one in reported.others if one.table == table]
+        return [
+            Row(
+                one.figure or one.system,
+                None,
+                two_decimals(one.value),
+                group=one.system if one.figure else "",
+                wording=one.wording,
+            )
+            for one in rows
+        ]
 
     ranks = {f"r_at_{k}": f"R@{k}" for k in (1, 5, 10)} | {"colour_matched_r_at_1": "R@1, colour-matched"}
     retrieval = [
@@ -67,7 +81,7 @@ def build_tables(
         for method, name in METHODS.items()
         for rank, label in ranks.items()
         if method not in _NOT_EVERYWHERE or f"coco_retrieval.{method}.{rank}" in results
-    ]
+    ] + published("retrieval")
     exact = [
         row("before finetuning", "visual_genome.exact_match.before"),
         row("before, answer contained", "visual_genome.exact_match.before.contained"),
@@ -77,9 +91,11 @@ def build_tables(
         row("control: question only", "visual_genome.exact_match.question_only"),
     ]
     okvqa = [
-        row("ours, zero-shot", "okvqa.accuracy.zero_shot"),
-        row("ours, finetuned on OK-VQA", "okvqa.accuracy.finetuned"),
-    ] + [Row(other.system, None, two_decimals(other.value)) for other in reported.others if other.table == "okvqa"]
+        row(label + words, f"okvqa.accuracy.{variant}{suffix}")
+        for variant, label in (("zero_shot", "ours, zero-shot"), ("finetuned", "ours, finetuned on OK-VQA"))
+        for suffix, words in (("", ""), (".lemmatised", ", lemmatised (not official)"))
+        if not suffix or f"okvqa.accuracy.{variant}{suffix}" in results
+    ] + published("okvqa")
     boxes = [row("Acc@0.5", "refcoco.accuracy_iou50"), row("mean IoU", "refcoco.mean_iou")]
     others = sorted(
         (experiment, plain, id) for id in results for plain, experiment in [split_experiment(id)] if experiment

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from workflow_scripts.report.expected import Verdict
@@ -25,6 +25,8 @@ class Row:
     command: str | None = None
     group: str = ""
     split: str = ""
+    wording: str | None = None
+    """Key of the words that the reported value stands in."""
 
     @property
     def cells(self) -> list[str]:
@@ -67,6 +69,8 @@ class Matrix:
     columns: Sequence[str]
     lines: Sequence[Sequence[str]]
     notes: Sequence[str] = field(default_factory=tuple)
+    links: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    """Where a page says what a cell (line, column) is from: the id of its figure, or the anchor of another place."""
 
 
 def to_markdown(table: Table | Matrix) -> str:

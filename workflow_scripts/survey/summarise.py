@@ -1,6 +1,8 @@
 """Table 3: mean rating of each question, of each task and over all, from the responses to a survey, and a plot."""
 
 import argparse
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.command_line import run_command, write_atomically, write_json
 from workflow_scripts.evaluation.bootstrap import confidence_interval
+from workflow_scripts.identity import sha256_of_file
 from workflow_scripts.report.expected import ReportedFigures, read_expected
 from workflow_scripts.report.render_figures import STYLE, to_svg
 from workflow_scripts.report.tables import WRITERS
@@ -75,6 +78,7 @@ def draw_distribution(summary: Mapping[str, Any]) -> Figure:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--survey", type=Path, required=True, help="survey.json")
     parser.add_argument("--responses", type=Path, required=True, help="SQLite file; one that is not there has none")
@@ -83,12 +87,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     survey = read_survey(arguments.survey)
     responses, others = [], 0
+    inputs = [arguments.survey]
     if arguments.responses.exists():
+        inputs.append(arguments.responses)
         store = ResponseStore(arguments.responses)
         responses, others = store.read(survey["id"]), store.others(survey["id"])
     printed = {one.id: one.value for one in read_expected(arguments.reported, ReportedFigures).figures}
     summary = summarise(survey, responses, printed)
     summary["other_responses"] = others
+    summary["command"] = shlex.join(["python", "-m", "workflow_scripts.survey.summarise", *map(str, argv)])
+    summary["inputs"] = {str(path): sha256_of_file(path) for path in inputs}
     plot = arguments.output / "distribution.svg"
     plot.unlink(missing_ok=True)
     if responses:
