@@ -48,3 +48,4 @@ rule all:
 rule experiments:
     input:
         rules.tabulate_experiments.output,
+        EXPERIMENTS_PAGE,

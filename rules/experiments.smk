@@ -1,4 +1,5 @@
-# All rows of the configuration's `experiments`, and the table of what they came to: `snakemake experiments`.
+# All rows of the configuration's `experiments`, the table of what they came to, and the report with it:
+# `snakemake experiments`.
 
 
 rule tabulate_experiments:
@@ -35,3 +36,41 @@ rule tabulate_experiments:
         "python -m workflow_scripts.report.tabulate_experiments --experiments {params.experiments:q}"
         " --runs {input.runs:q} --title {params.title:q} {params.warning:q} --output {params.folder:q}"
         " 2>&1 | tee {log:q}"
+
+
+# The runs of the report are there before: two imports side by side would make runs twice.
+use rule import_runs as import_experiments with:
+    input:
+        scores=EXPERIMENT_SCORES,
+        runs=EXPERIMENT_RUNS,
+        report=f"{R}/report/mlflow_runs.json",
+    output:
+        f"{R}/experiments/mlflow_runs.json",
+    log:
+        f"{R}/logs/import_experiments.log",
+    benchmark:
+        f"{R}/benchmarks/import_experiments.tsv"
+
+
+use rule render_page as render_page_with_experiments with:
+    input:
+        **page_inputs(EXPERIMENT_RUNS),
+        of_experiments=EXPERIMENT_SCORES,
+        tracking=f"{R}/experiments/mlflow_runs.json",
+    output:
+        report(
+            EXPERIMENTS_PAGE,
+            caption="captions/page.rst",
+            category="Report",
+            labels={"page": "whole report, with the experiments"},
+        ),
+    log:
+        f"{R}/logs/render_page_with_experiments.log",
+    benchmark:
+        f"{R}/benchmarks/render_page_with_experiments.tsv"
+    params:
+        settings=REPORT_SETTINGS,
+        survey=survey_option,
+        experiments=["--experiments", json.dumps(EXPERIMENTS)],
+        times=f"{R}/benchmarks",
+        code=code_digest("workflow_scripts.report.render_page"),

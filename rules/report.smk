@@ -165,24 +165,8 @@ rule draw_attention:
 
 rule render_page:
     input:
-        results=f"{R}/report/results.json",
-        scores=SCORES,
-        reported="expected/report.yaml",
-        expected=EXPECTED,
-        figures=f"{R}/report/figures",
-        tables=f"{R}/report/tables",
-        examples=[
-            f"{R}/report/examples/{name}.json" for name in (["flickr8k_captions"] if CAPTIONS else []) + [*EXAMPLES]
-        ],
-        sheet=f"{R}/report/sheet.json",
-        runs=RUN_FILES,
-        images=[at(product, "manifest.json") for product in IMAGES.values()],
-        pairs=at(CHAIN.pairs, "manifest.json"),
-        mixes=[at(product, "manifest.json") for product in MIXES.values()],
-        survey=[f"{R}/report/survey"] if HAS_SURVEY else [],
-        attention=f"{R}/report/attention.json",
+        **page_inputs(RUN_FILES),
         tracking=f"{R}/report/mlflow_runs.json",
-        templates=TEMPLATES,
     output:
         report(REPORT, caption="captions/page.rst", category="Report", labels={"page": "whole report"}),
     log:
@@ -196,7 +180,8 @@ rule render_page:
         **job("render_page", mem_mb=1000, runtime=10),
     params:
         settings=REPORT_SETTINGS,
-        survey=lambda wildcards, input: ["--survey", input.survey[0]] if input.survey else [],
+        survey=survey_option,
+        experiments=["--more-experiments", *MORE_EXPERIMENTS] if MORE_EXPERIMENTS else [],
         times=f"{R}/benchmarks",
         code=code_digest("workflow_scripts.report.render_page"),
     shell:
@@ -204,7 +189,8 @@ rule render_page:
         " --scores {input.scores:q} --reported {input.reported:q} --expected {input.expected:q}"
         " --figures {input.figures:q} --examples {input.examples:q} --sheet {input.sheet:q} --runs {input.runs:q}"
         " --image-manifests {input.images:q} --pairs {input.pairs:q} --mixes {input.mixes:q}"
-        " --attention {input.attention:q} {params.survey:q} --times {params.times:q} --output {output:q} 2>&1 | tee {log:q}"
+        " --attention {input.attention:q} {params.survey:q} {params.experiments:q} --times {params.times:q}"
+        " --output {output:q} 2>&1 | tee {log:q}"
 
 
 # Asked for where there is a Chromium to print with; without one, the page is the report.

@@ -12,6 +12,8 @@ EXPERIMENTS = {
 EXPERIMENT_SCORES = list(dict.fromkeys(path for row in EXPERIMENTS.values() for path in row.values()))
 EXPERIMENT_RUNS = [f"{R}/{path}/run.json" for path in RUNS]
 EXPECTED = f"expected/{SETTINGS.scale}.yaml"
+MORE_EXPERIMENTS = [label for label in CHAINS if label not in REPORTED]
+EXPERIMENTS_PAGE = f"{R}/experiments/report.html"
 TEMPLATES = [
     "workflow_scripts/report/templates/report.css",
     "workflow_scripts/report/templates/provenance.html.j2",
@@ -52,3 +54,30 @@ SURVEY_BENCHMARK = next(
 SURVEY_RUN = CHAIN.run("finetune") if "finetune" in CHAIN.stages else None
 HAS_SURVEY = SURVEY_BENCHMARK is not None and SURVEY_RUN is not None
 RESPONSES = f"{R}/survey/responses.sqlite"
+
+
+def page_inputs(runs):
+    """What the report's page shows of these trainings."""
+    return {
+        "results": f"{R}/report/results.json",
+        "scores": SCORES,
+        "reported": "expected/report.yaml",
+        "expected": EXPECTED,
+        "figures": f"{R}/report/figures",
+        "tables": f"{R}/report/tables",
+        "examples": [
+            f"{R}/report/examples/{name}.json" for name in (["flickr8k_captions"] if CAPTIONS else []) + [*EXAMPLES]
+        ],
+        "sheet": f"{R}/report/sheet.json",
+        "runs": runs,
+        "images": [at(product, "manifest.json") for product in IMAGES.values()],
+        "pairs": at(CHAIN.pairs, "manifest.json"),
+        "mixes": [at(product, "manifest.json") for product in MIXES.values()],
+        "survey": [f"{R}/report/survey"] if HAS_SURVEY else [],
+        "attention": f"{R}/report/attention.json",
+        "templates": TEMPLATES,
+    }
+
+
+def survey_option(wildcards, input):
+    return ["--survey", input.survey[0]] if input.survey else []

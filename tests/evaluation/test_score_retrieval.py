@@ -168,6 +168,35 @@ def test_nan_and_wrong_shapes_are_errors(score, tmp_path):
         )
 
 
+def test_nan_within_a_group_is_an_error(score):
+    with pytest.raises(ValueError, match="caption 1 holds NaN"):
+        score([[1, 0], [np.nan, 1]], groups=[[0, 1], [0, 1]])
+
+
+def test_files_of_another_kind_are_errors_that_name_them(score, tmp_path):
+    score(np.eye(2))
+    captions = (tmp_path / "c.json").read_text()
+    cases = [
+        ({"images": [{"id": 1}, {}], "annotations": [{"image_id": 1}]}, '"images" of .*c.json must be a list of'),
+        ({"images": [{"id": 1}], "annotations": [{"image": 1}]}, '"annotations" of .*c.json must be a list of'),
+        ({"images": [{"id": 1}], "annotations": []}, "holds no caption"),
+        ({"images": [{"id": 1}] * 2, "annotations": [{"image_id": 1}]}, "more than once, 1 among them"),
+        ({"images": ["a"], "captions": [{"text": "x"}]}, 'must each have an "image_index"'),
+        ({"images": []}, 'a non-empty list "images"'),
+    ]
+    for content, message in cases:
+        (tmp_path / "c.json").write_text(json.dumps(content))
+        with pytest.raises(ValueError, match=message):
+            scores_of(tmp_path)
+    (tmp_path / "c.json").write_text(captions)
+    np.save(tmp_path / "s.npy", np.array([["a", "b"], ["c", "d"]]))
+    with pytest.raises(ValueError, match="no real numbers"):
+        scores_of(tmp_path)
+    (tmp_path / "s.npy").write_text("this is no array")
+    with pytest.raises(ValueError, match="is not a NumPy array"):
+        scores_of(tmp_path)
+
+
 def test_captions_in_cocos_own_form_give_the_same_scores(score, tmp_path):
     similarity = np.random.default_rng(3).random((10, 4))
     _, ours = score(similarity, [0, 0, 1, 1, 1, 2, 2, 2, 3, 3])

@@ -180,9 +180,29 @@ def test_the_shares_of_the_mix_and_the_schedule_stand_beside_the_reports(page, e
         "<td>finetuning, relationships</td><td>20 %</td><td>20 %</td>",
         "<td>words of a caption, on average</td><td>&gt; 10</td><td>10.5</td>",
         "<td>questions and relationships of the exact match</td><td>4\u202f000</td><td>100</td>",
+        "<td>people who answered the survey</td><td>72</td><td>1</td>",
         "<td>pictures that could not be fetched for pretraining</td><td>20 %</td><td>21 %</td>",
     ):
         assert row in cells
+
+
+def test_the_page_shows_the_table_of_experiments_or_says_how_to_get_it(page, everything, write_scores):
+    scores, runs, options = everything
+    values = {f"q{n}": 100.0 * (n < 50) for n in range(60)}
+    answers = {"per_question": values, "image_of_question": {name: name for name in values}}
+    given = {
+        label: {f"{EM}.after": str(write_scores(f"x/after-{label}-0123456789ab", {f"{EM}.after{at}": 83.3}, **answers))}
+        for label, at in (("report", ""), ("mlp", "@mlp"))
+    }
+    html = page(*scores, runs=runs, options=[*options, "--experiments", json.dumps(given)])
+    table = html.split('<table class="experiments">')[1].split("</table>")[0]
+    assert "<td>mlp</td>" in table
+    links = re.findall(r'<a href="#([^"]+)"', table)
+    assert len(links) == 2
+    assert set(re.findall(r'<a href="#([^"]+)"', html)) <= set(re.findall(r'id="([^"]+)"', html))
+    html = page(*scores, runs=runs, options=[*options, "--more-experiments", "mlp", "no_pretraining"])
+    assert "did not wait for: mlp, no pretraining. <code>snakemake experiments</code>" in html
+    assert '<table class="experiments">' not in html
 
 
 def test_published_rows_stand_in_the_tables_with_their_sources(page, after):

@@ -49,6 +49,7 @@ def test_every_row_of_the_configuration_is_planned(finished):
 def test_a_new_experiment_trains_what_no_other_has_and_stands_in_the_table(project, rows):
     planned = project.planned("experiments")
     assert planned.pop("experiments") == planned.pop("tabulate_experiments") == 1
+    assert planned.pop("import_experiments") == planned.pop("render_page_with_experiments") == 1
     assert planned == {"train_adaptor": 1, "predict": 2, "score_exact_match": 1, "score_vqa": 1}
     project.snakemake("experiments")
 
@@ -62,8 +63,14 @@ def test_a_new_experiment_trains_what_no_other_has_and_stands_in_the_table(proje
     assert re.fullmatch(r"\d+\.\d\*? \[\d+\.\d, \d+\.\d\]( [↑↓])?", after[NEW])
     assert after["okvqa"].endswith("] =")
 
-    page = (folder / "index.html").read_text()
-    links = set(re.findall(r'<a href="#([^"]+)">', page))
-    assert links
-    assert links <= set(re.findall(r'id="([^"]+)"', page))
+    for name in ("index.html", "report.html"):
+        page = (folder / name).read_text()
+        links = set(re.findall(r'<a href="#([^"]+)">', page))
+        assert links
+        assert links <= set(re.findall(r'id="([^"]+)"', page))
+        assert f"<td>{NEW.replace('_', ' ')}</td>" in page.split('<table class="experiments">')[1]
+    assert "training-" in page
+    of_report = (project.folder / "results/tiny/report/index.html").read_text()
+    assert '<table class="experiments">' not in of_report
+    assert "snakemake experiments" in of_report
     assert not project.planned("experiments")

@@ -18,6 +18,8 @@ def read_similarity(path: Path, captions: int, images: int) -> np.ndarray:
         raise ValueError(f"{path} does not exist; run workflow_scripts.evaluation.rank_images first.") from None
     except ValueError as error:
         raise ValueError(f"{path} is not a NumPy array ({error}); delete it and run its rule again.") from error
+    if similarity.dtype.kind not in "fiu":
+        raise ValueError(f"{path} holds {similarity.dtype} and no real numbers; save the similarities as floats.")
     if similarity.shape != (captions, images):
         raise ValueError(
             f"{path} has the shape {similarity.shape}, but there are {captions} captions and {images} images."
@@ -35,6 +37,8 @@ def read_captions(path: Path) -> tuple[list[str], np.ndarray, list[list[int]] | 
     if not content.get("captions"):
         raise ValueError(f'{path} must hold non-empty lists "captions" and "images"; run rank_images again.')
     ids, captions = content["images"], content["captions"]
+    if not all(isinstance(caption, Mapping) and isinstance(caption.get("image_index"), int) for caption in captions):
+        raise ValueError(f'The captions of {path} must each have an "image_index"; run rank_images again.')
     image_index = np.array([caption["image_index"] for caption in captions])
     if image_index.min() < 0 or image_index.max() >= len(ids):
         raise ValueError(f"{path} points to an image that is not in its list of {len(ids)}; run rank_images again.")
@@ -45,6 +49,9 @@ def read_captions(path: Path) -> tuple[list[str], np.ndarray, list[list[int]] | 
 
 
 def _read_coco(content: Mapping[str, Any], path: Path) -> tuple[list[str], np.ndarray]:
+    for key, id in (("images", "id"), ("annotations", "image_id")):
+        if not all(isinstance(row, Mapping) and id in row for row in content[key]):
+            raise ValueError(f'"{key}" of {path} must be a list of {{"{id}"}}; it is no captions file of COCO.')
     ids = [str(image["id"]) for image in content["images"]]
     check_unique(ids, path)
     position = {image: index for index, image in enumerate(ids)}

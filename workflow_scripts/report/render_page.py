@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,14 +18,16 @@ from workflow_scripts.report.expected import (
     by_id,
     read_expected,
 )
+from workflow_scripts.report.experiment_table import build_experiment_table
 from workflow_scripts.report.names import split_experiment
 from workflow_scripts.report.pages import inline_svg, render
 from workflow_scripts.report.photo_tables import has_photographs
 from workflow_scripts.report.provenance import Origin, describe_runs, origin_of, places_of, wording_anchor
 from workflow_scripts.report.render_tables import breakdowns_of, build_tables
-from workflow_scripts.report.setup_table import build_setup_table
+from workflow_scripts.report.setup_table import Ours, build_setup_table
 from workflow_scripts.survey.table import to_matrix
 
+ANSWERED = "visual_genome.exact_match.after"
 SURVEY_PLACE = "scoring-survey"
 _RUN = re.compile(r"-[0-9a-f]{12}$")
 
@@ -116,6 +119,7 @@ def describe_survey(folder: Path, reported: ReportedFigures) -> dict[str, Any]:
         "id": summary["survey"],
         "run_id": summary["run_id"],
         "questions": summary["questions"],
+        "responses": summary["responses"],
         "other_responses": summary["other_responses"],
         "plot": inline_svg(plot) if plot.exists() else None,
     }
@@ -163,6 +167,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--examples", type=Path, nargs="*", default=[], help="examples.json files, in their order")
     parser.add_argument("--sheet", type=Path, help="sheet.json of search.sheet")
     parser.add_argument("--attention", type=Path, help="attention.json of draw_attention")
+    parser.add_argument(
+        "--experiments",
+        type=json.loads,
+        help='JSON of a table of experiments and benchmarks: {experiment: {figure id: "scores.json"}}',
+    )
+    parser.add_argument("--more-experiments", nargs="*", default=[], help="names of experiments that are not shown")
     parser.add_argument("--survey", type=Path, help="folder of survey.summarise")
     parser.add_argument("--runs", type=Path, nargs="*", default=[], help="run.json files of trainings, in their order")
     parser.add_argument("--image-manifests", type=Path, nargs="*", default=[], help="manifests of the image sets")
@@ -181,6 +191,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     downloads = describe_downloads(arguments.image_manifests)
     runs = describe_runs(arguments.runs)
     origins = [origin_of(one) for one in scores]
+    experiments = build_experiment_table(arguments.experiments) if arguments.experiments else None
+    told = {origin.anchor for origin in origins}
     sheet = read_json(arguments.sheet) if arguments.sheet else None
     pairs = read_json(arguments.pairs) if arguments.pairs else None
     mixes = [read_json(path) | {"name": _RUN.sub("", path.parent.name)} for path in arguments.mixes]
@@ -188,7 +200,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     manifests = {one["name"]: path for one, path in zip(downloads, arguments.image_manifests, strict=True)}
     manifests |= {"pairs": arguments.pairs} if arguments.pairs else {}
     manifests |= {mix["name"]: path for mix, path in zip(mixes, arguments.mixes, strict=True)}
-    setup = build_setup_table(reported.setup, runs, downloads, pairs, mixes, sheet["count"] if sheet else None, results)
+    counts: Ours = {}
+    if sheet:
+        counts["search.pictures"] = (sheet["count"], "search")
+    if ANSWERED in results:
+        counts["visual_genome.questions"] = (results[ANSWERED]["n"], ANSWERED)
+    if survey and survey["responses"]:
+        counts["survey.people"] = (survey["responses"], SURVEY_PLACE)
+    setup = build_setup_table(reported.setup, runs, downloads, pairs, mixes, counts)
     requirements = []
     for requirement in scale.requirements:
         found, reached = requirement.check(results, breakdowns)
@@ -210,6 +229,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             "examples": [read_json(path) for path in arguments.examples],
             "sheet": sheet,
             "attention": read_json(arguments.attention) if arguments.attention else [],
+            "experiments": experiments,
+            "more_experiments": [] if experiments else arguments.more_experiments,
+            "experiments_matrix": experiments.to_matrix() if experiments else None,
+            "more_scorings": [one for one in experiments.scorings if one[1].origin.anchor not in told]
+            if experiments
+            else [],
             "survey": survey,
             "runs": runs,
             "setup": setup,

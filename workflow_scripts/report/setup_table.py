@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from workflow_scripts.report.expected import BOUNDS, ReportedSetup, Results
+from workflow_scripts.report.expected import BOUNDS, ReportedSetup
 from workflow_scripts.report.pages import format_duration
 from workflow_scripts.report.provenance import wording_anchor
 from workflow_scripts.report.tables import Matrix
 
 _SECONDS = {"h": 3600, "min": 60}
 _SETTINGS = ("batch_size", "epochs", "learning_rate_start", "learning_rate", "learning_rate_end")
-_ANSWERED = "visual_genome.exact_match.after"
 Ours = dict[str, tuple[float, str]]  # id -> value and the place that says where it is from
 
 
@@ -20,15 +19,13 @@ def build_setup_table(
     downloads: Sequence[Mapping[str, Any]],
     pairs: Mapping[str, Any] | None,
     mixes: Sequence[Mapping[str, Any]] = (),
-    pictures_searched: int | None = None,
-    results: Results | None = None,
+    others: Ours | None = None,
 ) -> Matrix:
-    """What the report says of its data and trainings beside ours; what a scale has not is an empty cell."""
-    ours = _of_trainings(runs) | _of_pairs(pairs, downloads) | _of_mixes(mixes)
-    if pictures_searched is not None:
-        ours["search.pictures"] = (pictures_searched, "search")
-    if results and _ANSWERED in results:
-        ours["visual_genome.questions"] = (results[_ANSWERED]["n"], _ANSWERED)
+    """What the report says of its data and trainings beside ours; what a scale has not is an empty cell.
+
+    `others` are values that are from elsewhere, with the places that say from where.
+    """
+    ours = _of_trainings(runs) | _of_pairs(pairs, downloads) | _of_mixes(mixes) | (others or {})
     lines, links = [], {}
     for row, one in enumerate(reported):
         value, place = ours.get(one.id, (None, ""))

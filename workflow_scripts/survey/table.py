@@ -6,7 +6,7 @@ from typing import Any
 from workflow_scripts.report.tables import Matrix
 
 NOTE = (
-    "The report asked 72 people and prints the means of the questions and over all; a task's is the mean of its three. "
+    "The report prints the means of the questions and over all; a task's is the mean of its three. "
     "Ours are of another survey: other questions, pictures and people."
 )
 
