@@ -206,6 +206,16 @@ def test_the_scale_of_the_report_is_planned_with_its_own_models(tmp_path):
     assert pictures > 3_000_000
 
 
+def test_sources_whose_files_have_no_sizes_of_their_own_count_with_the_size_of_all(tmp_path):
+    files = stage(all_stages(context(tmp_path, find_machine("8xa100"), ["scale=paper"])), "fetch files")
+    snapshot = next(job for job in files.jobs if "cc3m_webdataset" in job.name)
+    assert snapshot.seconds == pytest.approx(281e9 / 20e6)
+    # The snapshot stays packed; the archives of COCO's, Visual Genome's and GQA's pictures lie beside what was in them.
+    assert files.disk_bytes > 281e9 + 2 * (19.3e9 + 15.2e9 + 21.8e9) + 13.5e9
+    assert "20 MB/s to each source assumed" in files.notes[0]
+    assert not any("no size in the registry" in note for note in files.notes)
+
+
 def test_downloads_of_jobs_side_by_side_are_no_faster_than_the_link_that_they_share(tmp_path):
     stages = all_stages(context(tmp_path, find_machine("8xa100"), ["scale=paper"]))
     downloads = stage(stages, "download images")

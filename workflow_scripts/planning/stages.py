@@ -67,18 +67,18 @@ def _sources(context: Context) -> Stage:
         names += [entry.data_set for entry in row.lists] + ([archive] if archive else [])
     annotations = [chain.annotations(name) for name in dict.fromkeys(names)]
     models = [chain.pretrained(role) for role in type(chain.scale.pretrained).model_fields]
-    jobs, total, unknown = [], 0, 0
+    jobs, disk, unknown = [], 0.0, 0
     for product in [*annotations, *(model for model in models if model)]:
-        files = registry.source(product.name).files
-        size = sum(file.size or 0 for file in files)
-        total += size
-        unknown += any(file.size is None for file in files)
+        source = registry.source(product.name)
+        size = source.size or 0.0
+        disk += size * (2 if any(file.unpack for file in source.files) else 1)
+        unknown += source.size is None
         marker = "manifest.json" if product.area == "annotations" else "SHA256SUMS"
         jobs.append(Job(product.path, size / NETWORK_BYTES_PER_SECOND, context.is_done(product, marker)))
-    note = f"{unknown} of {len(jobs)} sources have no size in the registry and count nothing here"
-    return Stage(
-        "fetch files", f"{len(jobs)} sources", tuple(jobs), FORMULA, disk_bytes=total, notes=(note,) if unknown else ()
-    )
+    notes = [f"{NETWORK_BYTES_PER_SECOND / 1e6:g} MB/s to each source assumed; archives stay beside what was in them"]
+    if unknown:
+        notes.append(f"{unknown} of {len(jobs)} sources have no size in the registry and count nothing here")
+    return Stage("fetch files", f"{len(jobs)} sources", tuple(jobs), FORMULA, disk_bytes=disk, notes=tuple(notes))
 
 
 def _downloads(context: Context) -> Stage:
@@ -92,6 +92,10 @@ def _downloads(context: Context) -> Stage:
         jobs += _part_jobs(context, product, seconds)
         disk += images.count * settings.image_size**2 * 4 / 3 * BYTES_PER_PIXEL
         count += images.asked
+    note = (
+        f"{DOWNLOADS_PER_SECOND} pictures a second assumed for each process; {PROCESSES_THAT_FILL_THE_LINK} of them, "
+        "in one job or several, take the whole link"
+    )
     return Stage(
         "download images",
         f"{count:,} pictures",
@@ -100,6 +104,7 @@ def _downloads(context: Context) -> Stage:
         resumes=True,
         at_once=max(1, PROCESSES_THAT_FILL_THE_LINK // settings.processes),
         disk_bytes=disk,
+        notes=() if all(rules) else (note,),
     )
 
 
