@@ -64,12 +64,12 @@ def make_index(folder: Path, count: int) -> None:
 
 def first_batch(folder: Path, step: int) -> dict[str, float | str]:
     """Open everything and gather the batch of a step, as a resumed training does; return seconds and a checksum."""
-    from workflow_scripts.features.store import FeatureStores
+    from workflow_scripts.features.image_inputs import CachedFeatures
     from workflow_scripts.training.order import BatchOrder
     from workflow_scripts.training.samples import Samples, prepare_samples
 
     started, used = time.perf_counter(), time.process_time()
-    stores = FeatureStores.open([folder / "features"])
+    stores = CachedFeatures.open([folder / "features"])
     prepare_samples(folder / "prepared", folder / "samples.parquet", stores, None, "0")
     samples = Samples(folder / "prepared", folder / "samples.parquet", stores)
     opened = time.perf_counter()

@@ -1,4 +1,6 @@
+import ctypes
 import json
+import mmap
 
 import numpy as np
 import pytest
@@ -34,6 +36,32 @@ def test_features_come_back_by_key_in_any_order_over_shards_and_stores(tmp_path)
     np.testing.assert_array_equal(
         stores.image_projection(["set/11"]), arrays(2, 1)[1][1:].astype(np.float16).astype(np.float32)
     )
+
+
+def in_memory(path):
+    """How many pages of a file the system holds in memory."""
+    array = np.load(path, mmap_mode="r")
+    begin = array.ctypes.data - array.offset
+    pages = (ctypes.c_ubyte * -(-path.stat().st_size // mmap.PAGESIZE))()
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.mincore(ctypes.c_void_p(begin), ctypes.c_size_t(path.stat().st_size), pages) == 0
+    return sum(page & 1 for page in pages)
+
+
+def test_features_of_a_few_images_are_read_without_what_stands_around_them(tmp_path):
+    store = write(tmp_path / "a", queries=4, width=mmap.PAGESIZE // 4)
+    rows, path = 10_000, store / "query_output-00000.npy"
+    with open(path, "wb") as stream:  # as long as a real shard, of holes, which nothing holds in memory yet
+        header = {"descr": "<f2", "fortran_order": False, "shape": (rows, 4, mmap.PAGESIZE // 4)}
+        np.lib.format.write_array_header_1_0(stream, header)
+        stream.truncate(stream.tell() + rows * 2 * mmap.PAGESIZE)
+    manifest = json.loads((store / "manifest.json").read_text())
+    manifest["shards"][0]["rows"] = rows
+    (store / "manifest.json").write_text(json.dumps(manifest))
+    chosen = np.arange(50, rows, 500)
+    assert FeatureStore.open(store).query_output_at(chosen).sum() == 0
+    # A row begins within a page and takes two: three for each, the header's, and what belongs to no row.
+    assert len(chosen) <= in_memory(path) <= 4 * len(chosen) + 8
 
 
 def test_a_key_without_features_is_named(tmp_path):

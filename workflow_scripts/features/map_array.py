@@ -1,5 +1,6 @@
 """Map an array of a store into memory."""
 
+import mmap
 from pathlib import Path
 
 import numpy as np
@@ -20,3 +21,18 @@ def map_array(path: Path, shape: tuple[int, ...], again: str) -> np.ndarray:
     if array.shape != shape:
         raise ValueError(f"{path} has shape {array.shape}, not {shape}; {again}.")
     return array
+
+
+def read_ahead(array: np.ndarray, rows: np.ndarray) -> None:
+    """Let the system fetch rows of a mapped array side by side, before they are looked at one after the other.
+
+    A row that is looked at without this is waited for alone, and brings what the disk is set to read around it: eight
+    megabytes on some, where the query output of a picture has 48 kilobytes.
+    """
+    assert isinstance(array, np.memmap), "only mapped arrays are read from a disk"
+    mapped = array.base
+    assert isinstance(mapped, mmap.mmap), "a part of a mapped array has another beginning"
+    size = array.strides[0]
+    for begin in (array.offset + rows * size).tolist():
+        page = begin - begin % mmap.PAGESIZE
+        mapped.madvise(mmap.MADV_WILLNEED, page, begin + size - page)

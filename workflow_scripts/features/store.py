@@ -17,7 +17,7 @@ import numpy as np
 
 from workflow_scripts.check_alike import check_alike
 from workflow_scripts.command_line import read_json, write_atomically, write_json
-from workflow_scripts.features.map_array import map_array
+from workflow_scripts.features.map_array import map_array, read_ahead
 from workflow_scripts.identity import sha256_of_file
 
 KINDS = ("query_output", "image_projection")
@@ -199,8 +199,10 @@ class FeatureStores:
         arrays = self._arrays[kind]
         result = np.empty((len(rows), *arrays[0].shape[1:]), dtype=np.float32)
         shards = np.searchsorted(self._starts, rows, side="right") - 1
-        for shard in np.unique(shards):
-            chosen = np.flatnonzero(shards == shard)
+        places = {shard: np.flatnonzero(shards == shard) for shard in np.unique(shards).tolist()}
+        for shard, chosen in places.items():
+            read_ahead(arrays[shard], rows[chosen] - self._starts[shard])
+        for shard, chosen in places.items():
             result[chosen] = arrays[shard][rows[chosen] - self._starts[shard]]
         return result
 
