@@ -114,7 +114,8 @@ def resume(result: dict[str, Any]) -> str:
             "## Going on at any position",
             f"`python -m benchmarks.resume_anywhere --output benchmarks/measured/resume_anywhere.json`: "
             f"{result['samples']:,} samples, batches of {result['batch_size']}, medians of {result['repeats']}; all is "
-            "opened anew for each. Where the clock says more than the processor, the machine had other work.",
+            f"opened anew for each, on a machine with a load average of {result['load_average']}. Where the clock says "
+            "more than the processor, the machine had other work.",
             table(header, rows),
         ]
     )
