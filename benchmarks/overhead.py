@@ -4,7 +4,8 @@
 
 Counted one by one, since a share of two per cent is less than what two runs differ by on a machine with other work:
 seconds of a checkpoint (all of it: state, checksum, fsync, rename), seconds of a line of metrics, and processor seconds
-a minute of the process that follows for MLflow, which are the training's loss only where no core is free.
+a minute of the process that follows for MLflow, which are the training's loss only where no core is free. Checkpoint
+and follower are measured at the report's size as well: its adaptor, and as many lines as its pretraining has.
 """
 
 import argparse
@@ -22,6 +23,8 @@ from typing import Any
 import psutil
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# 3.5 million samples four times in batches of 192, a line every ten steps.
+LINES_OF_FULL_SIZE = 7_287
 
 
 def median_seconds(action: Callable[[], object], times: int) -> tuple[float, float]:
@@ -55,33 +58,39 @@ def save_of_full_size(folder: Path) -> tuple[float, float]:
     return median_seconds(save, 9)
 
 
-def follower(run_folder: Path, seconds: float) -> tuple[float, float]:
+def follower(run_folder: Path, seconds: float, lines: int) -> tuple[float, float]:
     """Processor seconds of the process that follows a training for MLflow: of its start, and then a minute.
 
-    The run folder gets a line of metrics a second, as a training with short steps gives.
+    The run folder has so many lines of metrics, and gets one a second, as a training with short steps gives.
     """
-    from workflow_scripts.tracking.recorder import MetricsRecorder, read_lines
+    from workflow_scripts.tracking.recorder import MetricsRecorder
 
-    store = f"sqlite:///{run_folder.parent / 'mlflow.db'}"
+    store = f"sqlite:///{run_folder.parent / f'mlflow-{lines}.db'}"
     command = [sys.executable, "-m", "workflow_scripts.tracking.mlflow_mirror", "--run-folder", str(run_folder)]
     command += ["--tracking-uri", store, "--experiment", "benchmark", "--parent", str(os.getpid())]
     recorder = MetricsRecorder(run_folder / "metrics.jsonl")
+    step = 0
+
+    def train() -> None:
+        nonlocal step
+        step += 1
+        line = {"step": step, "loss": 1.0, "lr": 0.1, "epoch": 0.1, "samples_per_second": 100, "gradient_norm": 1.0}
+        recorder.write(line | {"time": time.time()})
+
+    for _ in range(lines):
+        train()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     watched = psutil.Process(process.pid)
-    begun, step = None, 0
-    started = time.monotonic()
+    begun, started = None, time.monotonic()
     try:
         while begun is None or time.monotonic() < begun[0] + seconds:
-            step += 1
-            recorder.write(
-                {"step": step, "loss": 1.0, "lr": 0.1, "epoch": 0.1, "samples_per_second": 100, "time": time.time()}
-            )
+            train()
             time.sleep(1)
-            if begun is None and _steps_in(store) and len(read_lines(run_folder / "metrics.jsonl")) > 3:
+            if begun is None and _steps_in(store) > lines:
                 used = watched.cpu_times()
                 begun = (time.monotonic(), used.user + used.system)
             if begun is None and time.monotonic() > started + 300:
-                raise RuntimeError("MLflow got nothing within five minutes; its follower's log says why.")
+                raise RuntimeError("MLflow did not get everything within five minutes; its follower's log says why.")
         used = watched.cpu_times()
         spent = used.user + used.system - begun[1]
         return begun[1], spent * 60 / (time.monotonic() - begun[0])
@@ -90,15 +99,15 @@ def follower(run_folder: Path, seconds: float) -> tuple[float, float]:
         process.wait(60)
 
 
-def _steps_in(store: str) -> bool:
-    """Whether a store has metrics, by a look into its tables that costs nothing."""
+def _steps_in(store: str) -> int:
+    """How far the metrics of a store go, by a look into its tables that costs its owner nothing."""
     import sqlite3
 
     try:
         with sqlite3.connect(f"file:{store.removeprefix('sqlite:///')}?mode=ro", uri=True) as connection:
-            return bool(connection.execute("select count(*) from metrics").fetchone()[0])
-    except sqlite3.OperationalError:
-        return False
+            return connection.execute("select max(step) from metrics").fetchone()[0] or 0
+    except sqlite3.OperationalError:  # not made yet
+        return 0
 
 
 def measure(run_folder: Path, seconds: float) -> dict[str, Any]:
@@ -119,7 +128,8 @@ def measure(run_folder: Path, seconds: float) -> dict[str, Any]:
         line = {"step": 1, "loss": 1.0, "lr": 0.1, "epoch": 0.1, "samples_per_second": 100.0, "time": time.time()}
         write, write_cpu = median_seconds(lambda: loop.recorder.write(line), 200)
         full, full_cpu = save_of_full_size(temporary / "full")
-        start, follows = follower(temporary / "results" / "run", seconds)
+        start, follows = follower(temporary / "results" / "run", seconds, 0)
+        _, follows_full = follower(temporary / "results" / "run", seconds, LINES_OF_FULL_SIZE)
     finally:
         shutil.rmtree(temporary)
     # Steps by processor time: on a busy machine they would be fewer, and lines too.
@@ -140,15 +150,18 @@ def measure(run_folder: Path, seconds: float) -> dict[str, Any]:
         "lines_a_minute": round(lines, 1),
         "follower_cpu_seconds_of_the_start": round(start, 2),
         "follower_cpu_seconds_a_minute": round(follows, 3),
-        "percent": _shares(save, full, write * lines, follows),
-        "percent_by_processor_time": _shares(save_cpu, full_cpu, write_cpu * lines, follows),
+        "lines_of_full_size": LINES_OF_FULL_SIZE,
+        "follower_cpu_seconds_a_minute_at_full_size": round(follows_full, 3),
+        "percent": shares((save, full), write * lines, (follows, follows_full)),
+        "percent_by_processor_time": shares((save_cpu, full_cpu), write_cpu * lines, (follows, follows_full)),
     }
 
 
-def _shares(save: float, full: float, metrics: float, follows: float) -> dict[str, float]:
-    """Seconds of a minute as per cent of it, to three digits behind the point."""
-    parts = {"checkpoint": save, "checkpoint_of_full_size": full, "metrics": metrics, "follower": follows}
-    parts |= {"sum": save + metrics + follows, "sum_at_full_size": full + metrics + follows}
+def shares(saves: tuple[float, float], metrics: float, follows: tuple[float, float]) -> dict[str, float]:
+    """Seconds of a minute as per cent of it, to three digits behind the point; pairs are as measured and full size."""
+    parts = {"checkpoint": saves[0], "checkpoint_of_full_size": saves[1], "metrics": metrics}
+    parts |= {"follower": follows[0], "follower_of_full_size": follows[1]}
+    parts |= {"sum": saves[0] + metrics + follows[0], "sum_at_full_size": saves[1] + metrics + follows[1]}
     return {name: round(100 * seconds / 60, 3) for name, seconds in parts.items()}
 
 

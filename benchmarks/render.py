@@ -79,12 +79,16 @@ def overhead(result: dict[str, Any]) -> str:
             f"{1000 * result['seconds_of_a_checkpoint_of_full_size']:.0f} ms",
         ),
         "metrics": (
-            f"{result['lines_a_minute']:.0f} lines of metrics",
+            f"{result['lines_a_minute']:,.0f} lines of metrics",
             f"{1e6 * result['seconds_of_a_line']:.0f} microseconds each",
         ),
         "follower": (
             "the process that follows for MLflow, at lowest priority",
             f"{result['follower_cpu_seconds_a_minute']:.2f} s of a core",
+        ),
+        "follower_of_full_size": (
+            f"the same beside the {result['lines_of_full_size']:,} lines of the report's pretraining",
+            f"{result['follower_cpu_seconds_a_minute_at_full_size']:.2f} s of a core",
         ),
         "sum": ("together", ""),
         "sum_at_full_size": ("together, at the report's size", ""),
@@ -94,7 +98,9 @@ def overhead(result: dict[str, Any]) -> str:
         [
             "## Checkpoints and tracking, at one checkpoint a minute",
             f"`python -m benchmarks.overhead --run results/{result['scale']}/pretrain/report-{result['run']} --output "
-            f"benchmarks/measured/overhead.json`, on a machine with a load average of {result['load_average']}:",
+            f"benchmarks/measured/overhead.json`, on {result['cpu'].split(',')[0]} with a load average of "
+            f"{result['load_average']}. A step of this training takes {1000 * result['seconds_of_a_step']:.0f} ms; the "
+            "follower's share is the training's loss only where no core is free.",
             table(("part", "takes", "share of a minute", "by processor time"), rows),
             f"Starting the follower takes {result['follower_cpu_seconds_of_the_start']:.0f} s of a core once, at "
             "lowest priority, half a minute after the training began.",
