@@ -51,7 +51,6 @@ def throughput(result: dict[str, Any]) -> str:
     )
     load = f" The machine's load average was {result['load_average']}." if "load_average" in result else ""
     tokens = result["tokens"]
-    full = [(row["variant"], row["teraflops_a_sample"], f"{row['ratio']:.2f}") for row in result["full_size"]]
     return "\n\n".join(
         [
             f"## Training of the adaptor, scale {result['scale']}",
@@ -62,11 +61,24 @@ def throughput(result: dict[str, Any]) -> str:
             table(header, rows),
             f"A sample has {tokens['mean']} tokens, padded to {tokens['padded_random']} in random batches and to "
             f"{tokens['padded_grouped']} in grouped ones.",
-            "What holds at the report's size by operations alone (LLaMA-2-7b, EVA-CLIP-g at 224 pixels, 24 samples a "
-            "GPU of these lengths), at equal utilisation:",
-            table(("variant", "TFLOPs a sample", "ratio"), full),
+            *_operations(result),
         ]
     )
+
+
+def _operations(result: dict[str, Any]) -> list[str]:
+    """What the parts save of the operations, at the sizes of the run and at the report's."""
+    sizes = {"full_size": "the report's size (LLaMA-2-7b, EVA-CLIP-g at 224 pixels, 24 samples a GPU of these lengths)"}
+    if "own_size" in result:  # which earlier results have not
+        sizes = {"own_size": "these sizes"} | sizes
+    text = []
+    for key, where in sizes.items():
+        rows = [
+            (row["variant"], f"{1000 * row['teraflops_a_sample']:.4g}", f"{row['ratio']:.2f}") for row in result[key]
+        ]
+        text += [f"By operations alone, at {where} and equal utilisation:"]
+        text += [table(("variant", "GFLOPs a sample", "ratio"), rows)]
+    return text
 
 
 def overhead(result: dict[str, Any]) -> str:

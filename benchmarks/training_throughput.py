@@ -161,6 +161,7 @@ def measure(run_folder: Path, rounds: int, steps: int) -> dict[str, Any]:
         before = name
         rows.append(row)
     padded = {name: round(float(np.mean(loop.padded_tokens)), 1) for name, loop in loops.items()}
+    texts = (frozen.lengths, frozen.rows, frozen.prompt)
     return {
         "benchmark": "training_throughput",
         "run": run["run_id"],
@@ -178,32 +179,36 @@ def measure(run_folder: Path, rounds: int, steps: int) -> dict[str, Any]:
             "padded_random": padded["plain"],
             "padded_grouped": padded["grouped by length"],
         },
-        "full_size": full_size(frozen.lengths, frozen.rows, frozen.prompt),
+        "own_size": operations(*texts, own_size(run, run_folder.parents[1]), 1, batch_size),
+        "full_size": operations(*texts, full_size(), 8, 192),
     }
 
 
-def full_size(lengths: np.ndarray, rows: Any, prompt: Any) -> list[dict[str, Any]]:
-    """FLOPs of a sample at the report's sizes: LLaMA-2-7b, EVA-CLIP-g, 24 samples a GPU of these samples' lengths."""
-    from workflow_scripts.config.vision import QformerGeometry
-    from workflow_scripts.planning.flops import LanguageModel, adaptor_training, feature_extraction
-    from workflow_scripts.planning.known import known_language_model
+def operations(
+    lengths: np.ndarray, rows: Any, prompt: Any, models: tuple[Any, Any], shares: int, batch_size: int
+) -> list[dict[str, Any]]:
+    """FLOPs of a sample of each variant, of models (language model, extractor) on samples of these lengths.
+
+    Each of `shares` devices pads its own part of a batch.
+    """
+    from workflow_scripts.planning.flops import adaptor_training, feature_extraction
     from workflow_scripts.training.order import BatchOrder
 
-    model = LanguageModel(**known_language_model("llama_2_7b_chat"))
-    extractor = QformerGeometry(vit_model="eva_clip_g", image_size=224, embed_dim=256)
+    model, extractor = models
+    queries = extractor.num_query_token
     chosen = rows[:: max(1, len(rows) // 2000)]
     answers = float(np.mean([len(prompt.answer_ids(row["answer"])) for row in chosen]))
 
     def padded(window: int) -> float:
-        order = BatchOrder(lengths, 192, 0, window)
+        order = BatchOrder(lengths, batch_size, 0, window)
         batches = [order.batch(step) for step in range(min(64, order.steps_per_epoch))]
-        # Each of eight GPUs pads its own share of a global batch.
-        return float(np.mean([lengths[batch[rank::8]].max() for batch in batches for rank in range(8)])) + 32
+        parts = [lengths[batch[rank::shares]].max() for batch in batches for rank in range(shares)]
+        return float(np.mean(parts)) + queries
 
     def language(tokens: float, outputs: float) -> float:
         return model.forward(tokens, outputs) + model.backward_to_input(tokens, outputs)
 
-    adaptor = adaptor_training("linear", 768, model.width, 32)
+    adaptor = adaptor_training("linear", extractor.qformer_width, model.width, queries)
     pictures = feature_extraction(extractor)
     random, grouped = padded(1), padded(32)
     flops = {
@@ -213,10 +218,32 @@ def full_size(lengths: np.ndarray, rows: Any, prompt: Any) -> list[dict[str, Any
         "logits at answers only": language(grouped, answers),
     }
     return [
-        {"variant": name, "teraflops_a_sample": round((value + adaptor) / 1e12, 3),
+        {"variant": name, "teraflops_a_sample": round((value + adaptor) / 1e12, 6),
          "ratio": round((flops["plain"] + adaptor) / (value + adaptor), 2)}
         for name, value in flops.items()
     ]  # fmt: skip
+
+
+def full_size() -> tuple[Any, Any]:
+    """The report's models: LLaMA-2-7b, and BLIP-2's first stage on EVA-CLIP-g."""
+    from workflow_scripts.config.vision import QformerGeometry
+    from workflow_scripts.planning.flops import LanguageModel
+    from workflow_scripts.planning.known import known_language_model
+
+    model = LanguageModel(**known_language_model("llama_2_7b_chat"))
+    return model, QformerGeometry(vit_model="eva_clip_g", image_size=224, embed_dim=256)
+
+
+def own_size(run: dict[str, Any], scale: Path) -> tuple[Any, Any]:
+    """The models that a run was made with."""
+    from workflow_scripts.command_line import read_json
+    from workflow_scripts.config.vision import QformerGeometry
+    from workflow_scripts.planning.geometry import language_model_of_folder
+
+    words = shlex.split(run["command"])
+    extractor = next((scale / "models").glob(f"*-{run['identity']['from']['feature_extractor']}"))
+    geometry = QformerGeometry.model_validate(read_json(extractor / "config.json"))
+    return language_model_of_folder(Path(words[words.index("--language-model") + 1])), geometry
 
 
 def main() -> None:
