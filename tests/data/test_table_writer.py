@@ -1,6 +1,7 @@
 """Tables that are written block by block are those that are written at once."""
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -43,3 +44,20 @@ def test_what_breaks_off_leaves_no_table_and_no_half(tmp_path):
     with pytest.raises(RuntimeError, match="cut"), TableWriter(tmp_path, "samples.parquet", SAMPLE_SCHEMA) as table:
         table.write(broken())
     assert not list(tmp_path.iterdir())
+
+
+def peak_of_writing(folder, count):
+    tracemalloc.start()
+    with TableWriter(folder, "samples.parquet", SAMPLE_SCHEMA) as table:
+        table.write(rows(count))
+        table.finish({})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_is_that_of_a_block_and_of_a_digest_a_row(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_writer, "BLOCK", 1_000)
+    peak_of_writing(tmp_path / "warm", 2_000)
+    few, many = (peak_of_writing(tmp_path / str(count), count) for count in (5_000, 45_000))
+    assert (many - few) / 40_000 < 30, "bytes a row: eight of a digest, and eight more while they are counted"

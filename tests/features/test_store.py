@@ -1,6 +1,7 @@
 import ctypes
 import json
 import mmap
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -93,6 +94,57 @@ def test_missing_cut_and_flipped_shards_are_named(tmp_path):
     (store / "manifest.json").unlink()
     with pytest.raises(ValueError, match="no finished feature store"):
         FeatureStore.open(store)
+
+
+def test_the_same_key_in_two_shards_is_an_error(tmp_path):
+    writer = FeatureWriter(tmp_path, DEFINITION)
+    writer.write_shard(0, ["set/0", "set/1"], *arrays(2))
+    writer.write_shard(1, ["set/1"], *arrays(1))
+    with pytest.raises(ValueError, match="set holds the same image key in two shards"):
+        writer.finish()
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_keys_are_json_in_the_order_of_rows_and_a_file_that_lost_some_is_named(tmp_path):
+    store = write(tmp_path / "a", prefix='se"t\u8239')
+    keys = json.loads((store / "keys.json").read_text())
+    assert (
+        keys
+        == FeatureStore.open(store).keys
+        == [f'se"t\u8239/{key}' for key in ("00", "01", "02", "03", "04", "10", "11")]
+    )
+    (store / "keys.json").write_text(json.dumps(keys))
+    assert FeatureStore.open(store).locate(keys[::-1]).tolist() == [6, 5, 4, 3, 2, 1, 0], "in one line, as of old"
+    (store / "keys.json").write_text(json.dumps(keys[:-1]))
+    with pytest.raises(ValueError, match=r"keys\.json has 6 keys, its manifest counts 7"):
+        FeatureStore.open(store).locate(keys[:1])
+    (store / "keys.json").write_text('[\n"set/00",\n"set')
+    with pytest.raises(ValueError, match=r"keys\.json is damaged"):
+        FeatureStore.open(store).locate(keys[:1])
+
+
+def test_writing_features_and_finding_their_rows_take_a_few_bytes_of_memory_an_image(tmp_path):
+    def peaks(count):
+        features = np.zeros((1_000, 1, 2)), np.zeros((1_000, 1, 1))
+        found = []
+        tracemalloc.start()
+        writer = FeatureWriter(tmp_path / str(count), DEFINITION)
+        for index in range(count // 1_000):
+            keys = [f"set/{number:09d}" for number in range(index * 1_000, (index + 1) * 1_000)]
+            writer.write_shard(index, keys, *features)
+        writer.finish()
+        found.append(tracemalloc.get_traced_memory()[1])
+        del writer
+        tracemalloc.reset_peak()
+        FeatureStore.open(tmp_path / str(count)).locate(["set/000000007"])
+        found.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        return np.array(found)
+
+    peaks(2_000)
+    written, located = (peaks(24_000) - peaks(4_000)) / 20_000
+    assert written < 30
+    assert located < 50
 
 
 def test_an_interrupted_extraction_keeps_its_good_shards_only(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-BLOCK = 65_536
+BLOCK = 16_384
 NOT_ASKED_FOR = "not asked for"
 
 

@@ -1,6 +1,5 @@
 """Write a table of samples block by block, with the manifest that says what it holds."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import islice
@@ -8,15 +7,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflow_scripts.command_line import write_json
+from workflow_scripts.digests import Distinct
 from workflow_scripts.identity import sha256_of_file
 
 # Rows of a row group, which is what memory holds.
-BLOCK = 100_000
+BLOCK = 20_000
 
 
 class TableWriter:
@@ -31,7 +30,7 @@ class TableWriter:
         self._temporary = folder / f".{name}.part"
         self._writer = pq.ParquetWriter(self._temporary, schema)
         self._tasks: Counter[str] = Counter()
-        self._images: list[np.ndarray] = []
+        self._images = Distinct()
         self.count = 0
 
     def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -41,8 +40,7 @@ class TableWriter:
             columns = {field.name: [row.get(field.name) for row in block] for field in self._schema}
             self._writer.write_table(pa.table(columns, schema=self._schema))
             self._tasks.update(row["task"] for row in block)
-            digests = b"".join(hashlib.blake2b(row["image"].encode(), digest_size=8).digest() for row in block)
-            self._images.append(np.frombuffer(digests, dtype=np.uint64))
+            self._images.add(row["image"] for row in block)
             self.count += len(block)
 
     def finish(self, more: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,7 +53,7 @@ class TableWriter:
             "count": self.count,
             "sha256": sha256_of_file(path),
             "tasks": dict(sorted(self._tasks.items())),
-            "images": len(np.unique(np.concatenate(self._images))) if self._images else 0,
+            "images": self._images.count(),
             **more,
         }
         write_json(self._folder / "manifest.json", manifest)

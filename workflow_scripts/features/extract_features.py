@@ -45,14 +45,13 @@ def extract_features(
     todo = [index for index in range(source.shards) if not writer.has_shard(index)]
     if len(todo) < source.shards:
         log.info("%d of %d shards are there already", source.shards - len(todo), source.shards)
-    done = sum(len(record["keys"]) for record in writer.records.values())
 
     def run(inputs: list[torch.Tensor]) -> tuple[np.ndarray, np.ndarray]:
         query_output, projection = extractor.extract_images(torch.stack(inputs).to(device))
         return query_output.float().cpu().numpy(), projection.float().cpu().numpy()
 
     inputs = (item for index in todo for item in source.read(index))
-    left = progress(inputs, source.manifest["count"] - done, f"features {source.manifest['image_set']}")
+    left = progress(inputs, source.manifest["count"] - writer.count, f"features {source.manifest['image_set']}")
     for index, members in groupby(left, key=itemgetter(0)):
         keys: list[str] = []
         outputs = []

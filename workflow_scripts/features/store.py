@@ -9,7 +9,8 @@ import hashlib
 import io
 import json
 import logging
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from workflow_scripts.check_alike import check_alike
 from workflow_scripts.command_line import read_json, write_atomically, write_json
+from workflow_scripts.digests import Distinct, Rows
 from workflow_scripts.features.map_array import map_array, read_ahead
 from workflow_scripts.identity import sha256_of_file
 
@@ -43,18 +45,25 @@ class FeatureWriter:
             for old in [*self.directory.glob("*.npy"), *self.directory.glob("shards/*.json")]:
                 old.unlink()
             write_json(started, self.definition)
-        self.records: dict[int, dict[str, Any]] = {}
+        # Without the keys, which are millions together: these stay in the files of `shards`.
+        self._shards: dict[int, dict[str, Any]] = {}
         for path in sorted((self.directory / "shards").glob("*.json")):
             record = read_json(path)
             if all(_is_intact(self.directory, file) for file in record["files"]):
-                self.records[int(path.stem)] = record
+                del record["keys"]
+                self._shards[int(path.stem)] = record
             else:
                 log.warning("shard %s of %s is damaged and computed again", path.stem, self.directory)
                 path.unlink()
 
     def has_shard(self, index: int) -> bool:
         """Whether a shard was finished, now or by an earlier run."""
-        return index in self.records
+        return index in self._shards
+
+    @property
+    def count(self) -> int:
+        """Images whose features are there."""
+        return sum(shard["files"][0]["rows"] for shard in self._shards.values())
 
     def write_shard(
         self, index: int, keys: Sequence[str], query_output: np.ndarray, image_projection: np.ndarray
@@ -80,29 +89,47 @@ class FeatureWriter:
             files.append({"file": name, "sha256": hashlib.sha256(data).hexdigest(), "rows": len(keys)})
         shape = {"queries": query_output.shape[1], "width": query_output.shape[2]}
         shape["projection_width"] = image_projection.shape[2]
-        record = {"files": files, "keys": list(keys), **shape}
-        write_json(self.directory / "shards" / f"{index:05d}.json", record)
-        self.records[index] = record
+        write_json(self._record(index), {"files": files, "keys": list(keys), **shape})
+        self._shards[index] = {"files": files, **shape}
 
     def finish(self) -> dict[str, Any]:
         """Write keys and manifest over all shards and return the manifest."""
-        records = [self.records[index] for index in sorted(self.records)]
-        keys = [key for record in records for key in record["keys"]]
-        if not keys:
+        if not self.count:
             raise ValueError(f"{self.definition.get('image_set', self.directory)} holds no image; features need one.")
-        if len(set(keys)) != len(keys):
+        if self._write_keys() != self.count:
             raise ValueError(f"{self.definition.get('image_set')} holds the same image key in two shards.")
-        write_atomically(self.directory / "keys.json", json.dumps(keys))
+        shards = [self._shards[index] for index in sorted(self._shards)]
         manifest = {
             **self.definition,
-            "count": len(keys),
-            **{name: records[0][name] for name in ("queries", "width", "projection_width")},
+            "count": self.count,
+            **{name: shards[0][name] for name in ("queries", "width", "projection_width")},
             "dtype": "float16",
             "keys_sha256": sha256_of_file(self.directory / "keys.json"),
-            "shards": [file for record in records for file in record["files"]],
+            "shards": [file for shard in shards for file in shard["files"]],
         }
         write_json(self.directory / "manifest.json", manifest)
         return manifest
+
+    def _record(self, index: int) -> Path:
+        return self.directory / "shards" / f"{index:05d}.json"
+
+    def _write_keys(self) -> int:
+        """Write keys.json, a key a line, from the shards' own files; returns how many keys differ."""
+        different = Distinct()
+        temporary = self.directory / ".keys.json.part"
+        with open(temporary, "w", encoding="utf-8") as stream:
+            before = "[\n"
+            for index in sorted(self._shards):
+                keys = read_json(self._record(index))["keys"]
+                different.add(keys)
+                for key in keys:
+                    stream.write(f"{before}{json.dumps(key)}")
+                    before = ",\n"
+            stream.write("\n]\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(self.directory / "keys.json")
+        return different.count()
 
 
 class FeatureStores:
@@ -131,7 +158,7 @@ class FeatureStores:
                     self._arrays[kind].append(array)
         self._starts = np.cumsum([0, *(len(array) for array in self._arrays["query_output"])])
         self._keys: list[str] | None = None
-        self._rows: dict[str, int] | None = None
+        self._rows: Rows | None = None
 
     @classmethod
     def open(cls, directories: Sequence[Path]) -> Self:
@@ -145,29 +172,34 @@ class FeatureStores:
     def keys(self) -> list[str]:
         """All image keys, in the order of rows."""
         if self._keys is None:
-            self._keys = []
-            for directory, manifest in zip(self.directories, self.manifests, strict=True):
-                keys = read_json(directory / "keys.json")
-                if len(keys) != manifest["count"]:
-                    raise ValueError(
-                        f"{directory}/keys.json has {len(keys)} keys, its manifest counts {manifest['count']}; "
-                        "extract the features anew."
-                    )
-                self._keys += keys
+            self._keys = list(self._read_keys())
         return self._keys
 
     def locate(self, keys: Sequence[str]) -> np.ndarray:
         """Return the rows [B] of image keys; a key without features is an error that names it."""
         if self._rows is None:
-            self._rows = {key: row for row, key in enumerate(self.keys)}
-        rows = [self._rows.get(key, -1) for key in keys]
-        if -1 in rows:
-            missing = [key for key, row in zip(keys, rows, strict=True) if row < 0]
+            self._rows = Rows(self._read_keys())
+        rows = self._rows.find(keys)
+        missing = np.flatnonzero(rows < 0)
+        if len(missing):
+            more = f" and {len(missing) - 1} more" if missing[1:].size else ""
             raise ValueError(
-                f"There are no features of {missing[0]}{f' and {len(missing) - 1} more' if missing[1:] else ''} in "
+                f"There are no features of {keys[missing[0]]}{more} in "
                 f"{', '.join(map(str, self.directories))}; extract the features of its image set, or name its store."
             )
-        return np.asarray(rows, dtype=np.int64)
+        return rows
+
+    def _read_keys(self) -> Iterator[str]:
+        """Yield all image keys in the order of rows, one after the other."""
+        for directory, manifest in zip(self.directories, self.manifests, strict=True):
+            path, count = directory / "keys.json", 0
+            for key in _keys_in(path):
+                count += 1
+                yield key
+            if count != manifest["count"]:
+                raise ValueError(
+                    f"{path} has {count} keys, its manifest counts {manifest['count']}; extract the features anew."
+                )
 
     def query_output(self, keys: Sequence[str]) -> np.ndarray:
         """Return the query output [B, Q, D] float32 of image keys."""
@@ -220,6 +252,21 @@ def _read_manifest(directory: Path) -> dict[str, Any]:
     if not (directory / "manifest.json").is_file():
         raise ValueError(f"{directory} is no finished feature store (manifest.json is missing); extract the features.")
     return read_json(directory / "manifest.json")
+
+
+def _keys_in(path: Path) -> Iterator[str]:
+    """Yield the keys of keys.json, which has one in a line (older stores: all), without holding them all."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            for line in stream:
+                text = line.strip().removesuffix(",")
+                if text not in ("", "[", "]"):
+                    found = json.loads(text)
+                    yield from found if isinstance(found, list) else [found]
+    except FileNotFoundError:
+        raise ValueError(f"{path} does not exist; extract the features anew.") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is damaged ({error}); extract the features anew.") from error
 
 
 def _is_intact(directory: Path, shard: Mapping[str, Any]) -> bool:
