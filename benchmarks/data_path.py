@@ -1,17 +1,18 @@
 """How fast the data path is, and how its memory grows with the number of samples.
 
-    python benchmarks/data_path.py [--samples 10000 100000 1000000] [--folder DIR]
+    python -m benchmarks.data_path --output benchmarks/measured/data_path.json [--folder DIR]
 
-Filter and merge read a table of captions and the outcomes of a download, features are written and read at random in
-batches of 192. Each measurement is a process of its own; memory is what the process itself holds (RssAnon, the highest
-of 20 samples a second) above what it held before it began, without pages of mapped files. Growth with the number of
-samples is shown on features of 1/64 of the real width, since those of a million samples would take 65 GB; MB/s is
-measured at the real width, [32, 768] and [32, 256] in float16. Rates are by the CPU time of the process, which other
-work on the machine does not change; `seconds` is what it took.
+Filter and merge read a table of captions and the outcomes of a download; features are written, the rows of a thousand
+keys are found, and batches of 192 are read at random. Each measurement is a process of its own; memory is what the
+process itself holds (RssAnon, the highest of 20 samples a second) above what it held before it began, without pages of
+mapped files. Growth with the number of samples is shown on features of 1/64 of the real width, since those of a
+million samples would take 65 GB; MB/s is measured at the real width, [32, 768] and [32, 256] in float16. Rates are by
+the CPU time of the process, which other work on the machine does not change; `seconds` is what it took.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -25,9 +26,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workflow_scripts.command_line import write_json
+
+ROOT = Path(__file__).resolve().parent.parent
 QUERIES, WIDTH, PROJECTION, SHARD, BATCH = 32, 768, 256, 2_000, 192
+BATCHES, KEYS = 500, 1_000
 NARROW = 64
-PAPER = 3_000_000
+REAL_WIDTH_SAMPLES = 10_000
 
 
 def own_memory() -> float:
@@ -85,6 +90,16 @@ def filter_and_merge(folder: Path, count: int, scale: int) -> int:
     return (folder / "annotations" / "Train_GCC-training.tsv").stat().st_size
 
 
+def find_rows(folder: Path, count: int, scale: int) -> int:
+    """Find the rows of a thousand keys, for which all keys are read; returns the bytes read."""
+    from workflow_scripts.features.store import FeatureStores
+
+    numbers = np.random.default_rng(0).integers(0, count, KEYS)
+    rows = FeatureStores.open([folder / "features"]).locate([f"conceptual_captions/{n:09d}" for n in numbers])
+    assert (rows == numbers).all(), "the keys were written in the order of their numbers"
+    return (folder / "features" / "keys.json").stat().st_size
+
+
 def write_features(folder: Path, count: int, scale: int) -> int:
     """Write features of `count` images; returns the bytes written."""
     from workflow_scripts.features.store import FeatureWriter
@@ -102,41 +117,43 @@ def write_features(folder: Path, count: int, scale: int) -> int:
 
 
 def read_features(folder: Path, count: int, scale: int) -> int:
-    """Read 500 random batches of the features; returns the bytes read."""
+    """Read random batches of the features; returns the bytes read."""
     from workflow_scripts.features.store import FeatureStores
 
     stores = FeatureStores.open([folder / "features"])
     rng = np.random.default_rng(0)
     read = 0
-    for _ in range(500):
-        read += stores.query_output_at(rng.integers(0, count, BATCH)).astype(np.float16).nbytes
+    for _ in range(BATCHES):
+        read += stores.query_output_at(rng.integers(0, count, BATCH)).nbytes // 2  # of float16, given as float32
     return read
 
 
-TASKS = {"filter_and_merge": filter_and_merge, "write_features": write_features, "read_features": read_features}
+TASKS = {task.__name__: task for task in (filter_and_merge, write_features, find_rows, read_features)}
 
 
 def run(task: str, folder: Path, count: int, scale: int) -> dict[str, Any]:
     """Measure one task in a process of its own."""
-    command = [sys.executable, __file__, "--one", task, str(count), str(scale), "--folder", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = [sys.executable, "-m", "benchmarks.data_path", "--one", task, str(count), str(scale)]
+    done = subprocess.run([*command, "--folder", str(folder)], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr)
     found = json.loads(done.stdout.splitlines()[-1])
-    samples = 500 * BATCH if task == "read_features" else count
+    handled = BATCHES * BATCH if task == "read_features" else count
+    row = {"task": task, "samples": count, "handled": handled, "width": WIDTH // scale, **found}
     print(
         f"{task:17} {count:>9,} {WIDTH // scale:>6} {found['seconds']:>8.1f} {found['cpu_seconds']:>8.1f}"
-        f" {samples / found['cpu_seconds']:>11,.0f} {found['bytes'] / 1e6 / found['cpu_seconds']:>8.1f}"
+        f" {handled / found['cpu_seconds']:>11,.0f} {found['bytes'] / 1e6 / found['cpu_seconds']:>8.1f}"
         f" {found['memory_mb']:>8.0f}",
         flush=True,
     )
-    return {**found, "samples": samples}
+    return row
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--folder", type=Path, help="scratch folder with 3 GB of room; else a temporary one")
+    parser.add_argument("--output", type=Path, help="JSON of what was measured")
     parser.add_argument("--one", nargs=3, metavar=("TASK", "COUNT", "SCALE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if arguments.one:
@@ -146,25 +163,22 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         print(json.dumps(measured(lambda: TASKS[task](arguments.folder, int(count), int(scale)))))
         return
+    if wrong := [count for count in arguments.samples if count < SHARD or count % SHARD]:
+        parser.error(f"--samples {wrong[0]}: it must be a multiple of {SHARD}, the pictures of a shard")
+    result: dict[str, Any] = {"benchmark": "data_path", "load_average": round(os.getloadavg()[0], 1)}
     print("task                samples  width  seconds    CPU s samples/CPU s MB/CPU s  memory, MB")
-    last: dict[str, dict[str, Any]] = {}
-    for count in arguments.samples:
+    rows = []
+    for count in sorted(arguments.samples):
         with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
-            folder = Path(name)
-            make_captions(folder, count)
-            for task in TASKS:
-                last[task] = run(task, folder, count, NARROW)
+            make_captions(Path(name), count)
+            rows += [run(task, Path(name), count, NARROW) for task in TASKS]
+            pairs = (Path(name) / "pairs" / "samples.parquet").stat().st_size
+    result |= {"pairs_table": {"samples": count, "bytes": pairs}}
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
-        for task in ("write_features", "read_features"):
-            last[f"{task}, real width"] = run(task, Path(name), 10_000, 1)
-    size = PAPER * QUERIES * (WIDTH + PROJECTION) * 2 / 1e9
-    print(f"\nextrapolated to {PAPER:,} pairs: {size:.0f} GB of features, of them {size * 3 / 4:.0f} GB query output;")
-    for task in ("filter_and_merge", "write_features, real width"):
-        print(f"{task}: {PAPER * last[task]['cpu_seconds'] / last[task]['samples'] / 60:.1f} minutes of one core")
-    rate = last["read_features, real width"]["samples"] / last["read_features, real width"]["cpu_seconds"]
-    print(f"one epoch of reading at random, from the page cache: {PAPER / rate / 60:.1f} minutes")
+        rows += [run(task, Path(name), REAL_WIDTH_SAMPLES, 1) for task in ("write_features", "read_features")]
+    if arguments.output:
+        write_json(arguments.output, {**result, "rows": rows})
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     main()

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import scoring_section, search_sections
+from benchmarks import data_section, scoring_section, search_sections
 from workflow_scripts.command_line import read_json, write_atomically
 
 FOLDER = Path(__file__).resolve().parent
@@ -168,6 +168,7 @@ SECTIONS = {
     "training_throughput": throughput,
     "overhead": overhead,
     "resume_anywhere": resume,
+    "data_path": partial(data_section.data_path, table=table),
     "scoring_speed": partial(scoring_section.scoring_speed, table=table),
     "search_speed": partial(search_sections.search_speed, table=table),
     "questions_without_language_model": questions_without_language_model,

@@ -1,7 +1,11 @@
-"""The benchmarks' README is what the measured files say, and what is measured is what trainings do."""
+"""The benchmarks' README is what the measured files say, and what is measured is what trainings and the data path do."""
 
 import hashlib
+import json
 
+import pytest
+
+from benchmarks import data_path
 from benchmarks.overhead import save_of_full_size, shares
 from benchmarks.render import FOLDER, render
 from benchmarks.resume_anywhere import BATCH, first_batch, make_index
@@ -33,3 +37,21 @@ def test_the_overhead_is_the_sum_of_its_parts_as_a_share_of_a_minute(tmp_path):
     assert min(save_of_full_size(tmp_path)) > 0
     (last, _) = sorted(tmp_path.iterdir(), reverse=True)
     assert sum(path.stat().st_size for path in last.iterdir()) > 3 * 4 * 3_149_824
+
+
+@pytest.mark.slow
+def test_the_data_path_is_measured_at_every_size_and_told_for_three_million_pairs(tmp_path, monkeypatch):
+    monkeypatch.setattr(data_path, "REAL_WIDTH_SAMPLES", 2_000)
+    (tmp_path / "measured").mkdir()
+    output = tmp_path / "measured" / "data_path.json"
+    data_path.main(["--samples", "4000", "2000", "--folder", str(tmp_path), "--output", str(output)])
+    rows = json.loads(output.read_text())["rows"]
+    narrow = [(row["task"], row["samples"]) for row in rows if row["width"] < data_path.WIDTH]
+    assert narrow == [(task, count) for count in (2_000, 4_000) for task in data_path.TASKS]
+    assert all(row["cpu_seconds"] > 0 and row["bytes"] > 0 for row in rows)
+    text = render(tmp_path / "measured")
+    assert "| step | 2,000 | 4,000 | bytes a sample more | MB for 3,000,000 |" in text
+    # 32 queries of 768 and of 256 values of two bytes, and the headers of the files.
+    assert "3,000,000 pairs take 197 GB of features" in text
+    with pytest.raises(SystemExit):
+        data_path.main(["--samples", "100"])
