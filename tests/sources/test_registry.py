@@ -12,13 +12,49 @@ def changed(tmp_path, change):
     return path
 
 
-def test_the_table_is_valid_and_has_the_data_sets_of_the_report():
+REPORT = {
+    "coco_annotations_2017", "coco_train2017_pictures", "coco_val2017_pictures", "coco_annotations_2014",
+    "coco_train2014_pictures", "coco_val2014_pictures", "karpathy", "conceptual_captions", "cc3m_webdataset",
+    "visual_genome", "visual_genome_1_2", "visual_genome_pictures", "minigpt4", "okvqa", "refcoco", "gqa",
+    "gqa_pictures",
+}  # fmt: skip
+REPORT_MODELS = {
+    "blip2_feature_extractor", "clip_vit_large_patch14", "clip_vit_large_patch14_336", "llama_2_7b_chat",
+    "llama_2_13b_chat", "vicuna_7b",
+}  # fmt: skip
+
+
+def test_the_table_is_valid_and_has_the_data_sets_and_models_of_the_report():
     registry = load_registry()
-    wanted = {"coco_annotations_2017", "conceptual_captions", "visual_genome", "minigpt4", "okvqa", "refcoco"}
-    assert wanted <= registry.data_sets.keys()
+    assert registry.data_sets.keys() >= REPORT
+    assert registry.models.keys() >= REPORT_MODELS
+    for name in REPORT | REPORT_MODELS:
+        source = registry.source(name)
+        assert source.licence, name
+        assert source.citation, name
+        assert source.size, name
+        assert all(file.url for file in source.files), name
     assert registry.image_set("coco_train2014").lists[1].data_set == "refcoco"
     assert registry.image_set("minigpt4").in_archive
     assert not registry.image_set("coco_val2017").in_archive
+
+
+def test_the_report_s_extractor_is_the_one_that_lavis_names_and_not_that_of_the_second_stage():
+    files = {file.name: file.url for file in load_registry().source("blip2_feature_extractor").files}
+    folder = "https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models/BLIP2"
+    assert files["blip2_pretrained.pth"] == f"{folder}/blip2_pretrained.pth"
+    assert files["eva_vit_g.pth"] == f"{folder}/eva_vit_g.pth"
+
+
+def test_what_has_a_second_place_and_a_published_checksum_says_so():
+    registry = load_registry()
+    archived = {name for name in REPORT if any(file.archive_url for file in registry.source(name).files)}
+    assert archived == REPORT - {"cc3m_webdataset", "visual_genome_pictures", "okvqa"}
+    known = {name for name in REPORT | REPORT_MODELS if any(file.sha256 for file in registry.source(name).files)}
+    assert known == {
+        *(name for name in REPORT if name.startswith("coco_")), "karpathy", "refcoco", "blip2_feature_extractor",
+        "clip_vit_large_patch14", "clip_vit_large_patch14_336", "llama_2_7b_chat",
+    }  # fmt: skip
 
 
 def test_real_photographs_come_from_public_archives_or_from_a_mirror_that_holds_them(tmp_path):

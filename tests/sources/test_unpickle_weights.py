@@ -1,4 +1,4 @@
-"""Weights that come as pickles, as Vicuna's, are loaded as safetensors and run nothing."""
+"""Weights that come as pickles, as those of Vicuna and CLIP, are loaded as safetensors and run nothing."""
 
 import json
 import pickle
@@ -6,6 +6,7 @@ import pickle
 import pytest
 import torch
 
+from workflow_scripts.sources import unpickle_weights as module
 from workflow_scripts.sources.unpickle_weights import unpickle_weights
 
 
@@ -41,16 +42,18 @@ def tokenizer():
     return build_tokenizer(["what is on the mat? a cat", "USER: ASSISTANT:"])
 
 
-def test_the_converted_model_is_the_same_and_has_the_familys_prompt(vicuna):
+@pytest.mark.parametrize("files", [1, 3])
+def test_the_converted_model_is_the_same_and_has_the_familys_prompt(vicuna, monkeypatch, files):
     from workflow_scripts.models.language_model import load_language_model
     from workflow_scripts.models.prompt import Prompt
 
     folder, model = vicuna
+    size = sum(value.nbytes for value in model.state_dict().values())
+    monkeypatch.setattr(module, "SHARD_BYTES", size if files == 1 else size // 2)
     sums = unpickle_weights(folder)
     assert not list(folder.glob("*.bin"))
-    assert set(sums) == {
-        "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json",
-    }  # fmt: skip
+    several = {*(f"model-{number:05d}-of-00003.safetensors" for number in (1, 2, 3)), "model.safetensors.index.json"}
+    assert set(sums) == ({"model.safetensors"} if files == 1 else several)
     loaded, tokenizer = load_language_model(folder)
     for name, value in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], value), name

@@ -196,7 +196,9 @@ def _clip(mirror: _Mirror, model: str, side: int) -> None:
     size = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
     text = {**size, "vocab_size": len(words), "max_position_embeddings": 16, "eos_token_id": 1}
     vision = {**size, "image_size": side, "patch_size": 16}
-    CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)).save_pretrained(folder)
+    clip = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=8))
+    clip.save_pretrained(folder)
+    torch.save(clip.state_dict(), folder / "pytorch_model.bin")  # all that one of the two repositories has
     crop = {"height": side, "width": side}
     CLIPImageProcessor(size={"shortest_edge": side}, crop_size=crop).save_pretrained(folder)
     mirror.put_folder(model, folder)

@@ -84,11 +84,17 @@ def test_relationships_with_either_way_to_name_things(annotations):
     }
 
 
+def test_relationships_of_version_1_2_have_a_file_name_of_their_own(annotations):
+    entries = [{"image_id": 1, "relationships": [relationship(1, {"name": "man"}, {"name": "horse"}, "rides")]}]
+    relationships, _ = read_relationships(annotations("vg", {"relationships_v1_2.json": entries}))
+    assert [(one.subject, one.predicate, one.object) for one in relationships] == [("man", "rides", "horse")]
+
+
 def test_another_layout_is_named(annotations):
     folder = annotations("vg", {"question_answers.json": {"data": []}, "image_data.json": [{"url": "x"}]})
     with pytest.raises(ValueError, match=r"question_answers\.json should hold a list"):
         read_questions(folder)
     with pytest.raises(ValueError, match=r"Entry 0 .* no field 'image_id'"):
         read_images(folder)
-    with pytest.raises(ValueError, match=r"no file named relationships\.json"):
+    with pytest.raises(ValueError, match=r"no file named relationships\.json or relationships_v1_2\.json"):
         read_relationships(folder)

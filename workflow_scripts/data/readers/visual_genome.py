@@ -86,8 +86,8 @@ def read_questions(folder: Path) -> tuple[list[GenomeQuestion], Counter[str]]:
 
 
 def read_relationships(folder: Path) -> tuple[list[GenomeRelationship], Counter[str]]:
-    """Read `relationships.json`; images without any, objects without names and duplicates are counted."""
-    path = find_file(folder, "relationships.json")
+    """Read `relationships.json`, or 1.2's; images without any, objects without names and duplicates are counted."""
+    path = find_file(folder, "relationships.json", "relationships_v1_2.json")
     relationships: list[GenomeRelationship] = []
     removed: Counter[str] = Counter()
     seen: set[str] = set()
