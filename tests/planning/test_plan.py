@@ -1,18 +1,21 @@
 import json
+import re
 import subprocess
 import sys
+from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
-from workflow_scripts.planning import machines
+from workflow_scripts.planning import machines, plan
 from workflow_scripts.planning.context import Context
 from workflow_scripts.planning.machines import Machine, find_machine, load_machines
 from workflow_scripts.planning.plan import main, problems_of, read_configuration
 from workflow_scripts.planning.render import render, summary
 from workflow_scripts.planning.stages import all_stages
+from workflow_scripts.sources.registry import load_registry
 
 ROOT = Path(__file__).resolve().parents[2]
 # The sizes of the report, in a scale that is called otherwise.
@@ -206,14 +209,29 @@ def test_the_scale_of_the_report_is_planned_with_its_own_models(tmp_path):
     assert pictures > 3_000_000
 
 
-def test_sources_whose_files_have_no_sizes_of_their_own_count_with_the_size_of_all(tmp_path):
-    files = stage(all_stages(context(tmp_path, find_machine("8xa100"), ["scale=paper"])), "fetch files")
-    snapshot = next(job for job in files.jobs if "cc3m_webdataset" in job.name)
-    assert snapshot.seconds == pytest.approx(281e9 / 20e6)
-    # The snapshot stays packed; the archives of COCO's, Visual Genome's and GQA's pictures lie beside what was in them.
-    assert files.disk_bytes > 281e9 + 2 * (19.3e9 + 15.2e9 + 21.8e9) + 13.5e9
-    assert "20 MB/s to each source assumed" in files.notes[0]
-    assert not any("no size in the registry" in note for note in files.notes)
+def test_what_is_fetched_takes_time_and_disk_by_the_sizes_of_the_registry_archives_twice(tmp_path):
+    registry = load_registry()
+    stages = all_stages(context(tmp_path, find_machine("8xa100"), ["scale=paper"]))
+    fetch = stage(stages, "fetch files")
+    assert "20 MB/s to each source assumed" in fetch.notes[0]
+    assert not any("no size in the registry" in note for note in fetch.notes)
+    fetched = [job.name.split("/")[1].rsplit("-", 1)[0] for job in fetch.jobs]
+    assert {"cc3m_webdataset", "visual_genome_pictures", "llama_2_7b_chat"} <= set(fetched)
+    packed = {name for name in fetched if any(file.unpack for file in registry.source(name).files)}
+    assert "visual_genome_pictures" in packed
+    assert "cc3m_webdataset" not in packed
+    sizes = {name: registry.source(name).size for name in fetched}
+    assert fetch.disk_bytes == pytest.approx(sum(size * (1 + (name in packed)) for name, size in sizes.items()))
+    longest = max(fetch.jobs, key=lambda job: job.seconds)
+    assert "cc3m_webdataset" in longest.name
+    assert longest.seconds > 3600
+
+
+def test_a_disk_that_is_smaller_than_the_plan_is_said_with_both_numbers(tmp_path, monkeypatch, capsys):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(plan.shutil, "disk_usage", lambda folder: usage(2e12, 2e12 - 31e9, 31e9))
+    main(["--check", "--config", "scale=paper", f"results={tmp_path}"])
+    assert re.search(r"! 7\d\d GB of disk are needed in .* and 31 GB are free\.", capsys.readouterr().out)
 
 
 def test_downloads_of_jobs_side_by_side_are_no_faster_than_the_link_that_they_share(tmp_path):

@@ -70,11 +70,11 @@ def _sources(context: Context) -> Stage:
     jobs, disk, unknown = [], 0.0, 0
     for product in [*annotations, *(model for model in models if model)]:
         source = registry.source(product.name)
-        size = source.size or 0.0
-        disk += size * (2 if any(file.unpack for file in source.files) else 1)
+        disk += source.disk or 0
         unknown += source.size is None
         marker = "manifest.json" if product.area == "annotations" else "SHA256SUMS"
-        jobs.append(Job(product.path, size / NETWORK_BYTES_PER_SECOND, context.is_done(product, marker)))
+        done = context.is_done(product, marker)
+        jobs.append(Job(product.path, (source.size or 0) / NETWORK_BYTES_PER_SECOND, done))
     notes = [f"{NETWORK_BYTES_PER_SECOND / 1e6:g} MB/s to each source assumed; archives stay beside what was in them"]
     if unknown:
         notes.append(f"{unknown} of {len(jobs)} sources have no size in the registry and count nothing here")

@@ -100,6 +100,13 @@ class Source(Section):
         sizes = [file.size for file in self.files]
         return float(sum(size for size in sizes if size)) if all(sizes) else None
 
+    @property
+    def disk(self) -> float | None:
+        """Bytes that it takes, about, with what is unpacked beside its archives; None where unknown."""
+        if self.size is None:
+            return None
+        return self.size * (2 if any(file.unpack for file in self.files) else 1)
+
     @model_validator(mode="after")
     def _has_distinct_files(self) -> "Source":
         for files in (self.files, self.mirror_files):
