@@ -24,7 +24,10 @@ def test_without_one_the_id_decides_for_ever():
 
 @pytest.mark.parametrize(
     ("lists", "message"),
-    [({"train": ["1"], "test": ["1"]}, "two splits"), ({"training": ["1"]}, "unknown split 'training'")],
+    [
+        ({"train": ["1"], "test": ["1"]}, "two splits"),
+        ({"training": ["1"]}, "unknown split 'training' for set, expected train"),
+    ],
 )
 def test_a_contradiction_is_an_error(tmp_path, lists, message):
     path = tmp_path / "splits.json"

@@ -28,7 +28,8 @@ class Splits:
             return
         unknown = set(lists) - set(SPLIT_NAMES)
         if unknown:
-            raise ValueError(f"{path} has the unknown split {min(unknown)!r} for {image_set}.")
+            names = ", ".join(SPLIT_NAMES)
+            raise ValueError(f"{path} has the unknown split {min(unknown)!r} for {image_set}, expected {names}.")
         self._listed = {image_id: split for split, ids in lists.items() for image_id in ids}
         if len(self._listed) != sum(len(ids) for ids in lists.values()):
             raise ValueError(f"{path} puts an image of {image_set} into two splits.")

@@ -58,6 +58,12 @@ def test_an_image_without_address_gets_the_one_of_its_file_name(tmp_path):
         ({"images": [], "annotation": []}, "a list under 'annotations'"),
         ({"images": [image(1)], "annotations": [{"image_id": 1, "id": 2}]}, "Entry 0 .* no field 'caption'"),
         ({"images": ["x"], "annotations": []}, "Entry 0 .* is not an object"),
+        ({"images": [{"id": 1, "file_name": "1.jpg"}], "annotations": []}, "Entry 0 .* no field 'width'"),
+        (
+            {"images": [image(1, height="tall")], "annotations": []},
+            r"Entry 0 of .*captions_train2017\.json has height = 'tall', expected a whole number",
+        ),
+        ({"images": [image(1)], "annotations": [{"image_id": "a.jpg", "id": 2, "caption": "x"}]}, "image_id = 'a.jpg'"),
     ],
 )
 def test_another_layout_is_named_with_its_place(tmp_path, content, message):

@@ -44,7 +44,9 @@ def test_unknown_parts_are_named(annotations):
     folder = annotations("karpathy", {"dataset_coco.json": {"images": [entry(1, "dev", (1, "A"))]}})
     with pytest.raises(ValueError, match="has no part 'testA'; choose one of train, restval, val, test"):
         read_captions(folder, "testA")
-    with pytest.raises(ValueError, match=r"Entry 0 of .*dataset_coco\.json is in the unknown split 'dev'"):
+    with pytest.raises(
+        ValueError, match=r"Entry 0 of .*dataset_coco\.json is in the unknown split 'dev', expected train, restval"
+    ):
         read_captions(folder, "test")
 
 

@@ -41,6 +41,13 @@ def test_questions_are_joined_with_their_ten_answers(annotations):
     assert image_url("000000000042", "val2014").endswith("/val2014/COCO_val2014_000000000042.jpg")
 
 
+def test_answers_of_another_layout_are_named(annotations):
+    other = {"annotations": [{"question_id": 420, "answers": [{"answer_id": 1, "text": "a"}]}]}
+    files = {"OpenEnded_mscoco_val2014_questions.json": QUESTIONS, "mscoco_val2014_annotations.json": other}
+    with pytest.raises(ValueError, match=r"Entry 0 of .*mscoco_val2014_annotations\.json has no field 'answer'"):
+        read_questions(annotations("okvqa", files), "val2014")
+
+
 def test_an_unknown_subset_is_named(tmp_path):
     with pytest.raises(ValueError, match="no subset 'test2015'"):
         read_questions(tmp_path, "test2015")

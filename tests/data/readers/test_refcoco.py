@@ -83,6 +83,16 @@ def test_a_damaged_pickle_is_named(annotations, content):
         read_expressions(write(annotations, content))
 
 
+@pytest.mark.parametrize("box", [[1, 2, 3], ["left", 1, 2, 3], None])
+def test_a_box_of_another_layout_is_named_with_what_it_is(annotations, box):
+    other = {**INSTANCES, "annotations": [{"id": 1, "bbox": box, "image_id": 581857}]}
+    folder = annotations("refcoco", {"refs(unc).p": pickle.dumps([ref(0, 1)], protocol=2), "instances.json": other})
+    with pytest.raises(ValueError, match=r"Entry 0 of .*instances\.json has bbox = .*, expected the numbers x, y"):
+        read_expressions(folder)
+
+
 def test_an_unknown_split_is_named(annotations):
-    with pytest.raises(ValueError, match="unknown split 'testC'"):
+    with pytest.raises(
+        ValueError, match=r"refs\(unc\)\.p has the unknown split 'testC', expected train, val, testA, testB"
+    ):
         read_expressions(write(annotations, [ref(0, 1, "testC", [(0, "x")])]))

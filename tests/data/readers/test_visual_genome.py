@@ -96,5 +96,8 @@ def test_another_layout_is_named(annotations):
         read_questions(folder)
     with pytest.raises(ValueError, match=r"Entry 0 .* no field 'image_id'"):
         read_images(folder)
+    images = [{"image_id": 1, "url": "http://h/1.jpg", "width": 8, "height": 6, "coco_id": "none"}]
+    with pytest.raises(ValueError, match=r"image_data\.json has coco_id = 'none', expected a whole number"):
+        read_images(annotations("odd", {"image_data.json": images}))
     with pytest.raises(ValueError, match=r"no file named relationships\.json or relationships_v1_2\.json"):
         read_relationships(folder)

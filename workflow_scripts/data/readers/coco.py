@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.data.readers.common import load_json, records, required, text_of
+from workflow_scripts.data.readers.common import load_json, records, required, text_of, whole_number
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,13 @@ def read_images(content: dict, path: Path) -> tuple[dict[str, CocoImage], Counte
     images: dict[str, CocoImage] = {}
     removed: Counter[str] = Counter()
     for position, entry in records(content, "images", path):
-        key = image_id(required(entry, "id", path, position))
+        key = image_id(whole_number(entry, "id", path, position))
         if key in images:
             removed["duplicate image id"] += 1
             continue
         file_name = text_of(required(entry, "file_name", path, position))
-        images[key] = CocoImage(
-            key, image_url(entry.get("coco_url"), file_name), int(entry["width"]), int(entry["height"])
-        )
+        width, height = (whole_number(entry, name, path, position) for name in ("width", "height"))
+        images[key] = CocoImage(key, image_url(entry.get("coco_url"), file_name), width, height)
     return images, removed
 
 
@@ -73,7 +72,7 @@ def read_captions(path: Path) -> CocoCaptions:
     seen: set[str] = set()
     for position, entry in records(content, "annotations", path):
         caption_id = str(required(entry, "id", path, position))
-        key = image_id(required(entry, "image_id", path, position))
+        key = image_id(whole_number(entry, "image_id", path, position))
         if caption_id in seen:
             removed["duplicate caption id"] += 1
         elif key not in images:

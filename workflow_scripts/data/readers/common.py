@@ -50,6 +50,17 @@ def required(record: dict[str, Any], name: str, path: Path, position: int) -> An
         raise ValueError(f"Entry {position} of {path} has no field {name!r}; the layout has changed.") from None
 
 
+def whole_number(record: dict[str, Any], name: str, path: Path, position: int) -> int:
+    """Return a field that must be a whole number; anything else is a ValueError with file, position and what it is."""
+    value = required(record, name, path, position)
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"Entry {position} of {path} has {name} = {value!r}, expected a whole number; the layout has changed."
+        ) from None
+
+
 def text_of(value: Any) -> str:
     """Return a text field as text, also where a file has a number or null in its place."""
     return "" if value is None else str(value)

@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from workflow_scripts.data.readers.coco import CocoCaption, image_id, image_url
-from workflow_scripts.data.readers.common import find_file, load_json, records, required, text_of
+from workflow_scripts.data.readers.common import find_file, load_json, records, required, text_of, whole_number
 
 SUBSETS = ("train", "restval", "val", "test")
 
@@ -24,10 +24,12 @@ def read_captions(folder: Path, subset: str) -> tuple[dict[str, str], list[CocoC
     for position, entry in records(load_json(path), "images", path):
         split = text_of(required(entry, "split", path, position))
         if split not in SUBSETS:
-            raise ValueError(f"Entry {position} of {path} is in the unknown split {split!r}.")
+            raise ValueError(
+                f"Entry {position} of {path} is in the unknown split {split!r}, expected {', '.join(SUBSETS)}."
+            )
         if split != subset:
             continue
-        key = image_id(required(entry, "cocoid", path, position))
+        key = image_id(whole_number(entry, "cocoid", path, position))
         if key in urls:
             removed["duplicate image id"] += 1
             continue

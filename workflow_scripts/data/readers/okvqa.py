@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.data.readers.coco import image_id as coco_image_id
-from workflow_scripts.data.readers.common import find_file, load_json, records, required, text_of
+from workflow_scripts.data.readers.common import find_file, load_json, records, required, text_of, whole_number
 
 SUBSETS = ("train2014", "val2014")
 
@@ -55,17 +55,20 @@ def read_questions(folder: Path, subset: str) -> tuple[list[KnowledgeQuestion], 
         if annotation is None:
             removed["question without annotation"] += 1
             continue
-        answers = [answer for _, answer in records(annotation, "answers", annotation_path)]
+        answers = [
+            (text_of(required(answer, "answer", annotation_path, place)), answer.get("raw_answer"))
+            for place, answer in records(annotation, "answers", annotation_path)
+        ]
         if not answers:
             removed["question without answers"] += 1
             continue
         kind = text_of(annotation.get("question_type"))
         questions[question_id] = KnowledgeQuestion(
             question_id,
-            coco_image_id(required(entry, "image_id", question_path, position)),
+            coco_image_id(whole_number(entry, "image_id", question_path, position)),
             text_of(required(entry, "question", question_path, position)),
-            tuple(text_of(answer["answer"]) for answer in answers),
-            tuple(text_of(answer.get("raw_answer", answer["answer"])) for answer in answers),
+            tuple(answer for answer, _ in answers),
+            tuple(answer if raw is None else text_of(raw) for answer, raw in answers),
             text_of(categories.get(kind, kind)),
         )
     return list(questions.values()), removed

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from workflow_scripts.data.boxes import Box
 from workflow_scripts.data.readers.coco import CocoImage, read_images
 from workflow_scripts.data.readers.coco import image_id as coco_image_id
-from workflow_scripts.data.readers.common import find_file, load_json, records, required, text_of
+from workflow_scripts.data.readers.common import find_file, load_json, records, required, text_of, whole_number
 
 SPLITS = ("train", "val", "testA", "testB")
 
@@ -53,8 +53,8 @@ def read_expressions(folder: Path) -> tuple[list[ReferringExpression], dict[str,
     refs_path, instances_path = find_file(folder, "refs(unc).p"), find_file(folder, "instances.json")
     instances = load_json(instances_path)
     images, removed = read_images(instances, instances_path)
-    boxes = {
-        int(required(entry, "id", instances_path, position)): required(entry, "bbox", instances_path, position)
+    boxes: dict[int, Box] = {
+        whole_number(entry, "id", instances_path, position): _box(entry, instances_path, position)
         for position, entry in records(instances, "annotations", instances_path)
     }
     expressions: list[ReferringExpression] = []
@@ -62,11 +62,13 @@ def read_expressions(folder: Path) -> tuple[list[ReferringExpression], dict[str,
     candidates: list[tuple[ReferringExpression, int]] = []
     seen: set[str] = set()
     for position, ref in records(load_plain_pickle(refs_path), None, refs_path):
-        annotation_id = int(required(ref, "ann_id", refs_path, position))
-        key = coco_image_id(required(ref, "image_id", refs_path, position))
+        annotation_id = whole_number(ref, "ann_id", refs_path, position)
+        key = coco_image_id(whole_number(ref, "image_id", refs_path, position))
         split = text_of(required(ref, "split", refs_path, position))
         if split not in SPLITS:
-            raise ValueError(f"Entry {position} of {refs_path} has the unknown split {split!r}.")
+            raise ValueError(
+                f"Entry {position} of {refs_path} has the unknown split {split!r}, expected {', '.join(SPLITS)}."
+            )
         for _, sentence in records(ref, "sentences", refs_path):
             sentence_id = text_of(required(sentence, "sent_id", refs_path, position))
             phrase = text_of(sentence.get("sent") or sentence.get("raw")).strip()
@@ -81,7 +83,7 @@ def read_expressions(folder: Path) -> tuple[list[ReferringExpression], dict[str,
                 removed["box without area"] += 1
             else:
                 seen.add(sentence_id)
-                expression = ReferringExpression(sentence_id, key, phrase, tuple(map(float, box)), split)
+                expression = ReferringExpression(sentence_id, key, phrase, box, split)
                 candidates.append((expression, annotation_id))
                 boxes_of_phrase.setdefault((key, phrase.lower()), set()).add(annotation_id)
     for expression, _ in candidates:
@@ -91,3 +93,15 @@ def read_expressions(folder: Path) -> tuple[list[ReferringExpression], dict[str,
         else:
             expressions.append(expression)
     return expressions, images, removed
+
+
+def _box(entry: dict[str, Any], path: Path, position: int) -> Box:
+    """The box of an annotation; anything but four numbers is a ValueError."""
+    value = required(entry, "bbox", path, position)
+    try:
+        x, y, width, height = map(float, value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"Entry {position} of {path} has bbox = {value!r}, expected the numbers x, y, width, height."
+        ) from None
+    return x, y, width, height

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.data.readers.coco import image_id as coco_image_id
-from workflow_scripts.data.readers.common import find_file, load_json, records, required, text_of
+from workflow_scripts.data.readers.common import find_file, load_json, records, required, text_of, whole_number
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,10 @@ def read_images(folder: Path) -> tuple[dict[str, GenomeImage], Counter[str]]:
             removed["duplicate image id"] += 1
             continue
         url = text_of(required(entry, "url", path, position))
-        coco_id = entry.get("coco_id")
-        twin = None if coco_id is None else coco_image_id(coco_id)
-        images[key] = GenomeImage(key, url, int(entry["width"]), int(entry["height"]), twin)
+        has_twin = entry.get("coco_id") is not None
+        twin = coco_image_id(whole_number(entry, "coco_id", path, position)) if has_twin else None
+        width, height = (whole_number(entry, name, path, position) for name in ("width", "height"))
+        images[key] = GenomeImage(key, url, width, height, twin)
     return images, removed
 
 
