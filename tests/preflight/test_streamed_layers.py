@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import yaml
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,21 @@ def test_the_streamed_model_holds_no_decoder_layer(config):
     held = sum(parameter.numel() for parameter in streamed_llama(config).parameters())
     assert held == 2 * 400 * 32 + 32
     assert parameter_count(config) > 2 * held / 3
+
+
+def test_the_plan_s_parameters_and_memory_are_those_of_the_full_sizes_and_others_are_named():
+    from workflow_scripts.config.vision import QformerGeometry
+    from workflow_scripts.preflight.full_size import EXPECTED, SCALE, check_plan, planned
+
+    geometry = yaml.safe_load(SCALE.read_text())["feature_extractor_geometry"]
+    plan = planned(QformerGeometry(**geometry))
+    # The weights in fp32, and what the interpreter and a few pictures take.
+    found = {**EXPECTED, "feature_extractor.peak_gigabytes": 4 * EXPECTED["feature_extractor.parameters"] / 1e9 + 0.7}
+    check_plan(found, plan)
+    with pytest.raises(ValueError, match=r"peak_gigabytes is 9, but the plan says 5\.3"):
+        check_plan({**found, "feature_extractor.peak_gigabytes": 9.0}, plan)
+    with pytest.raises(ValueError, match=r"language_model\.parameters is 6738415615, but the plan says 6738415616"):
+        check_plan({**found, "language_model.parameters": 6_738_415_615}, plan)
 
 
 def test_the_check_of_the_language_model_sees_every_gradient():

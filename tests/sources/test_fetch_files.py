@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from workflow_scripts.sources import fetch_files, fetch_models
+from workflow_scripts.sources import fetch_files, fetch_models, transfer
 
 FAST = ["--attempts", "3", "--pause-seconds", "0.01", "--timeout-seconds", "1"]
 CONTENT = bytes(range(256)) * 8000
@@ -112,6 +112,16 @@ def test_a_server_that_recovers_is_asked_again_and_one_that_does_not_is_named(tm
     with pytest.raises(ValueError, match=r"https://host/c.bin: HTTP status 410"):
         run(registry, [{"name": "c.bin", "url": "https://host/c.bin"}], tmp_path / "out")
     assert len(handler.log) == 1  # what is gone is not asked for again
+
+
+def test_each_pause_before_another_attempt_is_twice_the_one_before(tmp_path, serve, web, registry, monkeypatch):
+    serve(web("host/b.bin", CONTENT), {"host/b.bin": "500"})
+    pauses = []
+    monkeypatch.setattr(transfer.time, "sleep", pauses.append)
+    files = [{"name": "b.bin", "url": "https://host/b.bin"}]
+    with pytest.raises(ValueError, match="HTTP status 500 after 5 attempts"):
+        run(registry, files, tmp_path / "out", "--attempts", "5", "--pause-seconds", "3")
+    assert pauses == [3, 6, 12, 24]
 
 
 def test_archives_are_unpacked_beside_themselves(tmp_path, serve, web, registry):

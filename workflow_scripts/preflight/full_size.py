@@ -1,7 +1,7 @@
 """Run the report's models at their full sizes with random weights: shapes, gradients, parameter counts and memory.
 
 There is no GPU and no download in it. BLIP-2's first stage runs whole (5 GB); of LLaMA-2-7B one decoder layer is in
-memory at a time.
+memory at a time. What is counted and measured is compared with what `make plan` computes from the geometry.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import logging
 import resource
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,16 @@ import yaml
 
 from workflow_scripts.command_line import run_command, write_json
 from workflow_scripts.config.vision import QformerGeometry
+from workflow_scripts.planning.flops import LanguageModel, adaptor_parameters, q_former_parameters, vision_encoder
+from workflow_scripts.planning.known import known_language_model
+from workflow_scripts.planning.memory import FRAMEWORK_BYTES, extraction_memory
 from workflow_scripts.sources.installed_package import copy_from_package
 from workflow_scripts.sources.registry import load_registry
 
 logger = logging.getLogger("full_size")
 
 SCALE = Path(__file__).resolve().parents[2] / "scales" / "paper.yaml"
-PICTURES = 10
+PICTURES, AT_A_TIME = 10, 2
 QUESTIONS = (
     ("", "two men riding horses on a beach, with a dog behind them"),
     ("what is the relationship between man and horse?", "man riding horse"),
@@ -55,8 +58,8 @@ def check_feature_extractor(geometry: QformerGeometry) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         extractor = FeatureExtractor(OfflineBlip2Qformer(geometry, _vocabulary(Path(folder))))
     pixels = torch.randn(PICTURES, 3, geometry.image_size, geometry.image_size)
-    # Two at a time: the vision transformer's activations of ten pictures are gigabytes.
-    parts = [extractor.extract_images(part) for part in pixels.split(2)]
+    # A few at a time: the vision transformer's activations of ten pictures are gigabytes.
+    parts = [extractor.extract_images(part) for part in pixels.split(AT_A_TIME)]
     query_output, projection = (torch.cat(part) for part in zip(*parts, strict=True))
     _expect(bool(query_output.isfinite().all()), "query outputs are not finite")
     _expect(not torch.allclose(query_output[0], query_output[1]), "two pictures have the same features")
@@ -105,6 +108,29 @@ def check_language_model(geometry: dict[str, Any], queries: int, width: int) -> 
     }
 
 
+def planned(geometry: QformerGeometry) -> dict[str, float]:
+    """What a plan computes: parameters of the three models, and the extractor's memory on a processor in GB."""
+    memory = extraction_memory(geometry, AT_A_TIME) + FRAMEWORK_BYTES[False]
+    language_model = LanguageModel(**known_language_model("llama_2_7b_chat"))
+    return {
+        "feature_extractor.parameters": vision_encoder(geometry)[3] + q_former_parameters(geometry),
+        "adaptor.parameters": adaptor_parameters("linear", geometry.qformer_width, language_model.width),
+        "language_model.parameters": language_model.parameters,
+        "feature_extractor.peak_gigabytes": memory / 1e9,
+    }
+
+
+def check_plan(found: Mapping[str, float], plan: Mapping[str, float]) -> None:
+    """See that the plan's figures are those that were found; ValueError that names the one that is not.
+
+    The plan leaves out biases and norms of the feature extractor, and its memory is an estimate.
+    """
+    tolerances = {"feature_extractor.parameters": 0.005, "feature_extractor.peak_gigabytes": 0.25}
+    for name, value in plan.items():
+        apart = abs(found[name] / value - 1)
+        _expect(apart <= tolerances.get(name, 0), f"{name} is {found[name]:.10g}, but the plan says {value:.10g}")
+
+
 def _vocabulary(folder: Path) -> Path:
     """BERT's vocabulary, which an installed package brings too; the checksum is that of bert-base-uncased's."""
     published = {file.name: file for file in load_registry().source("blip2_feature_extractor").files}["vocab.txt"]
@@ -148,6 +174,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "language_model.parameters": language["parameters"],
     }
     _expect(found == EXPECTED, f"parameters are {found}, expected {EXPECTED}")
+    check_plan(found | {"feature_extractor.peak_gigabytes": extractor["peak_gigabytes"]}, planned(geometry))
     shape = [PICTURES, geometry.num_query_token, geometry.qformer_width]
     _expect(extractor["query_output"] == shape, f"query output is {extractor['query_output']}, expected {shape}")
     touched = language["adaptor.gradients_not_zero"]
