@@ -102,6 +102,16 @@ def mirror_flag(row):
     return ["--from-mirror"] if is_on_mirror(row, MIRROR) else []
 
 
+def pretrained_models(chains_of_experiments):
+    """The models that experiments take from others, by the name of their folder."""
+    return by_key(
+        model
+        for chain in chains_of_experiments
+        for role in type(SCALE.pretrained).model_fields
+        if (model := chain.pretrained(role))
+    )
+
+
 # Products by the name of their folder, as wildcards give them.
 IMAGES = by_key(CHAIN.images(name) for name in CHAIN.roles.image_sets())
 # A mirror is looked at here for its sub-folders only: what it holds is read from it in the form that mirrors have.
@@ -126,12 +136,7 @@ ANNOTATIONS = by_key(
         *({**EVALUATION_SOURCES, **TRAINING_SOURCES}.values() if EXCLUSIONS else []),
     ]
 )
-MODELS = by_key(
-    model
-    for chain in CHAINS.values()
-    for role in type(SCALE.pretrained).model_fields
-    if (model := chain.pretrained(role))
-)
+MODELS = pretrained_models(CHAINS.values())
 FEATURES = by_key(CHAIN.features(name) for name in CHAIN.roles.image_sets())
 TOKENS = by_key(CHAIN.tokens(name) for name in CHAIN.roles.image_sets()) if SCALE.q_former else {}
 # The vision encoder's own file, as the registry names it.

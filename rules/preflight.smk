@@ -16,7 +16,8 @@ if SCALE.preflight:
             **job("preflight", mem_mb=4000, runtime=10),
         params:
             web=WEB,
-            models=sorted({model.name for model in MODELS.values()}),
+            # Those of other experiments are asked for by the jobs that fetch them, which come right after it.
+            models=sorted(model.name for model in pretrained_models(REPORTED.values()).values()),
             settings=settings_json(SCALE.preflight),
             code=code_digest("workflow_scripts.preflight.check"),
         shell:

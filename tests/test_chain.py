@@ -84,12 +84,44 @@ def test_experiments_share_the_trainings_that_are_the_same():
     assert found["okvqa"].run("finetune").path == found["report"].run("finetune").path
     runs = {run.path for chain in found.values() for run in chain.runs}
     own = {"report": 4, "mlp": 3, "q_former_query": 1, "q_former_trained": 2, "no_pretraining": 1}
+    own |= {"mixed": 2, "other_language_model": 2}
     assert len(runs) == sum(own.values()), "an empty query adds nothing: `q_former_query` has the report's pretraining"
 
 
 def test_a_shared_run_carries_the_name_of_the_first_experiment_that_asks_for_it():
     assert all_chains()["okvqa"].run("finetune").name == "report"
     assert all_chains()["okvqa"].run("finetune_okvqa").name == "okvqa"
+
+
+def test_runs_of_the_report_s_rows_keep_their_names_whatever_other_rows_a_scale_has():
+    found = all_chains(experiments={"early": {"in_report": False, "changes": {"predict": {"num_beams": 2}}}})
+    assert list(found)[:3] == ["report", "okvqa", "refcoco"]
+    assert found["early"].run("finetune").name == "report"
+
+
+def test_another_language_model_changes_the_trainings_and_nothing_that_they_read():
+    found = all_chains()
+    report, other = found["report"], found["other_language_model"]
+    assert other.language_model.path != report.language_model.path
+    assert other.run("pretrain").path != report.run("pretrain").path
+    for stage in ("pretrain", "finetune"):
+        assert other.samples(stage).path == report.samples(stage).path
+    assert other.feature_extractor.path == report.feature_extractor.path
+    paper = all_chains(scale="paper")
+    names = {label: paper[label].language_model.name for label in ("report", "llama_2_13b_chat", "vicuna_7b")}
+    assert names == {"report": "llama_2_7b_chat", "llama_2_13b_chat": "llama_2_13b_chat", "vicuna_7b": "vicuna_7b"}
+
+
+def test_mixed_pretraining_learns_from_captions_and_from_the_mixes_and_the_finetuning_as_ever():
+    found = all_chains()
+    report, mixed = found["report"], found["mixed"]
+    mixes = ("visual_genome_mix", "okvqa_mix", "refcoco_mix")
+    parts = mixed.samples("pretrain").parents
+    assert {name: part.path for name, part in parts.items()} == {
+        "pairs": report.pairs.path, **{name: report.mix(name).path for name in mixes},
+    }  # fmt: skip
+    assert mixed.samples("finetune").path == report.samples("finetune").path
+    assert set(mixed.sample_image_sets("pretrain")) > set(report.sample_image_sets("pretrain"))
 
 
 def test_every_figure_has_an_id_of_its_own_and_an_experiment_that_repeats_one_is_marked():
@@ -107,7 +139,7 @@ def test_the_plain_figures_are_those_of_the_report_in_whatever_order_experiments
     found = evaluations(chains(load_settings(config, ROOT / "scales")).values())
     after = {evaluation.figure: evaluation.run.name for evaluation in found if evaluation.variant == "after"}
     plain = "visual_genome.exact_match.after"
-    others = ("hot", "mlp", "q_former_query", "q_former_trained", "no_pretraining")
+    others = ("hot", "mlp", "q_former_query", "q_former_trained", "no_pretraining", "mixed", "other_language_model")
     assert after == {plain: "report", **{f"{plain}@{name}": name for name in others}}
 
 

@@ -51,6 +51,25 @@ def test_an_experiments_captions_are_told_apart_from_the_reports():
     assert captions == {"flickr8k.captions@mlp", "flickr8k.captions@mlp_shuffled_images"}
 
 
+def test_what_pretraining_saw_the_training_questions_of_is_not_called_zero_shot():
+    found = chains_of("mini", experiments={"both": {"stages": ["pretrain", "finetune", "finetune_okvqa"]}})
+    shown = {
+        label: {
+            one.figure: one.run.area for one in evaluations([found[label]]) if one.benchmark.name != "visual_genome"
+        }
+        for label in ("report", "mixed", "okvqa", "refcoco", "both")
+    }
+    zero_shot = {"okvqa.accuracy.zero_shot": "finetune"}
+    assert shown["report"] == zero_shot
+    assert shown["mixed"] == {"okvqa.accuracy.finetuned": "finetune", "refcoco": "finetune"}
+    assert shown["okvqa"] == shown["both"] == {**zero_shot, "okvqa.accuracy.finetuned": "finetune_okvqa"}
+    assert shown["refcoco"] == {**zero_shot, "refcoco": "finetune_refcoco"}
+    mixed_and_more = {"stages": ["pretrain", "finetune", "finetune_okvqa"], "changes": {"pretrain_with": ["okvqa_mix"]}}
+    chain = chains_of("mini", experiments={"more": mixed_and_more})["more"]
+    of_okvqa = [(one.figure, one.run.area) for one in evaluations([chain]) if one.benchmark.name == "okvqa"]
+    assert of_okvqa == [("okvqa.accuracy.finetuned", "finetune_okvqa")]
+
+
 def test_retrieval_has_the_methods_that_there_are_models_for():
     mini, photos = chains_of("mini")["report"], chains_of("photos")["report"]
     assert retrieval_methods(mini) == ["blip2", "blip2_itm", "clip", "colour_histogram"]

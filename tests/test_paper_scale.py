@@ -1,6 +1,7 @@
 """The plan of scale `paper`: what a dry run says, in the environment of a machine without anything of it."""
 
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,9 @@ import pytest
 import yaml
 
 from workflow_scripts.config.settings import load_settings, merge
+from workflow_scripts.planning.context import Context
+from workflow_scripts.planning.machines import find_machine
+from workflow_scripts.planning.stages import all_stages
 from workflow_scripts.sources.registry import load_registry
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -16,13 +20,18 @@ CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
 SCALE = load_settings(merge(CONFIG, {"scale": "paper"}), ROOT / "scales").values
 
 
-def planned(results, *targets):
-    """The planned jobs: rule, threads and resources of each."""
-    command = [sys.executable, "-m", "snakemake", *targets, "--dry-run", "--cores", "64", "--config", "scale=paper"]
-    command.append(f"results={results}")
+def dry_run(results, *targets):
+    """What a dry run prints, commands included."""
+    command = [sys.executable, "-m", "snakemake", *targets, "--dry-run", "--printshellcmds", "--cores", "64"]
+    command += ["--config", "scale=paper", f"results={results}"]
     done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    blocks = re.split(r"\n(?=rule |localrule )", done.stdout)[1:]
+    return done.stdout
+
+
+def planned(results, *targets):
+    """The planned jobs: rule, threads and resources of each."""
+    blocks = re.split(r"\n(?=rule |localrule )", dry_run(results, *targets))[1:]
     return [
         (
             re.match(r"(?:local)?rule (\w+):", block).group(1),
@@ -50,9 +59,25 @@ def test_all_experiments_are_planned_with_what_each_of_their_jobs_asks_for(jobs,
     for rule, resources in of_all:
         assert {"runtime", "mem_mb", "gpu", "disk_mb"} <= resources.keys(), rule
     trainings = [resources for rule, resources in of_all if rule == "train_adaptor"]
-    # Of `mlp`, of both with another Q-Former, and of `no_pretraining`.
-    assert len(trainings) == sum(rule == "train_adaptor" for rule, _ in jobs) + 3 + 1 + 2 + 1
+    # Of `mlp`, of both with another Q-Former, of `no_pretraining`, of `mixed` and of two other language models.
+    assert len(trainings) == sum(rule == "train_adaptor" for rule, _ in jobs) + 3 + 1 + 2 + 1 + 2 + 2 * 2
     assert all(int(resources["gpu"]) > 0 for resources in trainings)
+
+
+def test_the_plan_takes_less_than_six_seconds_of_a_processor(tmp_path):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    dry_run(tmp_path)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 6
+
+
+def test_the_preflight_asks_for_access_to_the_models_of_the_report_and_to_no_others(tmp_path):
+    (asked,) = re.findall(r"-m workflow_scripts\.preflight\.check --models (.*?) --settings", dry_run(tmp_path))
+    assert asked.split() == [
+        "blip2_feature_extractor", "clip_vit_large_patch14", "clip_vit_large_patch14_336", "llama_2_7b_chat",
+    ]  # fmt: skip
+    fetched = re.findall(r"-m workflow_scripts\.sources\.fetch_models --model (\S+)", dry_run(tmp_path, "experiments"))
+    assert {"llama_2_13b_chat", "vicuna_7b"} < set(fetched)
 
 
 def test_jobs_ask_for_what_the_scale_says_and_gpu_jobs_for_the_partition_with_gpus(jobs):
@@ -82,14 +107,14 @@ def test_every_rule_that_the_scale_names_exists():
     assert SCALE.jobs.keys() <= rules
 
 
-def test_the_disk_of_the_preflight_holds_what_is_fetched():
-    registry = load_registry()
-    sources = [registry.source(name) for name in vars(SCALE.pretrained).values() if name]
-    for name in SCALE.roles.image_sets():
-        archive = SCALE.picture_archives.get(name) or registry.image_set(name).archive
-        sources += [registry.source(entry.data_set) for entry in registry.image_set(name).lists]
-        sources += [registry.source(archive)] if archive else []
-    total = sum(source.disk for source in {s.title: s for s in sources}.values())
-    pairs, bytes_of_features = 118_287 + 2_905_954 + 108_077 + 40_000, 32 * (768 + 256) * 2
-    assert total / 1e9 + pairs * bytes_of_features / 1e9 < SCALE.preflight.disk_gb
-    print(f"{total / 1e9:.0f} GB fetched, {pairs * bytes_of_features / 1e9:.0f} GB of features")
+def test_the_disk_of_the_preflight_holds_what_the_plan_needs_and_the_models_of_all_experiments(tmp_path):
+    config = merge(CONFIG, {"scale": "paper", "results": str(tmp_path)})
+    settings = load_settings(config, ROOT / "scales")
+    stages = all_stages(Context(settings, find_machine("8xa100"), job_hours=24))
+    needed = sum(stage.disk_bytes for stage in stages)
+    own = set(vars(SCALE.pretrained).values())
+    others = {name for scale in settings.of_experiments.values() for name in vars(scale.pretrained).values()} - own
+    assert others == {"llama_2_13b_chat", "vicuna_7b"}
+    # Vicuna's weights are there as they came and as they are loaded, for a time.
+    needed += sum(2 * load_registry().source(name).size for name in others)
+    assert 0.9 * SCALE.preflight.disk_gb < needed / 1e9 < SCALE.preflight.disk_gb

@@ -67,6 +67,7 @@ def test_an_experiment_changes_only_what_it_names():
 
 def test_a_scale_may_have_experiments_of_its_own_beside_those_of_the_configuration():
     paper = load_settings({**CONFIG, "scale": "paper"}, SCALES)
-    assert set(paper.experiments) == {*CONFIG["experiments"], "clean"}
+    own = {"clean", "mixed", "llama_2_13b_chat", "vicuna_7b"}
+    assert set(paper.experiments) == {*CONFIG["experiments"], *own}
     assert paper.of_experiments["clean"].exclude == ["karpathy", "okvqa", "refcoco"]
     assert "clean" not in load_settings({**CONFIG, "scale": "tiny"}, SCALES).experiments

@@ -112,11 +112,23 @@ def _of_run(chain: Chain, stage: str) -> Iterable[Evaluation]:
             name = "after_shuffled_images"
             yield _predicted(chain, stage, "daquar", name, f"daquar.exact_match.{name}", shuffle=True)
             yield _guessed(chain, "daquar")
-    if roles.okvqa_val and stage in ("finetune", "finetune_okvqa"):
-        variant = {"finetune": "zero_shot", "finetune_okvqa": "finetuned"}[stage]
-        yield _predicted(chain, stage, "okvqa", variant, f"okvqa.accuracy.{variant}")
-    if roles.refcoco and stage == "finetune_refcoco":
+    if roles.okvqa_val and stage == "finetune" and "okvqa_mix" not in chain.scale.pretrain_with:
+        yield _predicted(chain, stage, "okvqa", "zero_shot", "okvqa.accuracy.zero_shot")
+    if roles.okvqa_val and stage == _last_on(chain, "okvqa"):
+        yield _predicted(chain, stage, "okvqa", "finetuned", "okvqa.accuracy.finetuned")
+    if roles.refcoco and stage == _last_on(chain, "refcoco"):
         yield _predicted(chain, stage, "refcoco", "finetuned", "refcoco")
+
+
+def _last_on(chain: Chain, benchmark: str) -> str | None:
+    """The stage after which a system that was trained on a benchmark's own training questions is asked its others.
+
+    Where pretraining saw them it is the finetuning, if none follows that is on these questions alone.
+    """
+    own = f"finetune_{benchmark}"
+    if own in chain.stages:
+        return own
+    return "finetune" if f"{benchmark}_mix" in chain.scale.pretrain_with else None
 
 
 def _predicted(

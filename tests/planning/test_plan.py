@@ -234,6 +234,15 @@ def test_a_disk_that_is_smaller_than_the_plan_is_said_with_both_numbers(tmp_path
     assert re.search(r"! 7\d\d GB of disk are needed in .* and 31 GB are free\.", capsys.readouterr().out)
 
 
+def test_mixed_pretraining_is_planned_with_the_samples_of_the_mixes(tmp_path):
+    rows = "experiments={mixed: {in_report: true}}"
+    stages = all_stages(context(tmp_path, find_machine("8xa100"), ["scale=paper", rows]))
+    plain, mixed = stage(stages, "pretrain"), stage(stages, "pretrain (mixed)")
+    counts = [int(one.amount.split()[0].replace(",", "")) for one in (plain, mixed)]
+    assert counts[1] - counts[0] == 10_000 + 9_009 + 40_000
+    assert mixed.gpu_hours() > plain.gpu_hours()
+
+
 def test_downloads_of_jobs_side_by_side_are_no_faster_than_the_link_that_they_share(tmp_path):
     stages = all_stages(context(tmp_path, find_machine("8xa100"), ["scale=paper"]))
     downloads = stage(stages, "download images")

@@ -224,8 +224,10 @@ def load_settings(config: Mapping[str, Any], scales: Path) -> Settings:
     scale = _validated(Scale, values, "")
     experiments = {
         key: _validated(Experiment, row or {}, f"experiments.{key}.")
-        for key, row in sorted((own.get("experiments") or {}).items(), key=lambda item: item[0] != REPORT)
+        for key, row in (own.get("experiments") or {}).items()
     }
+    # What rows share has the name of the first: those of the report's page come before the others.
+    experiments = dict(sorted(experiments.items(), key=lambda item: (item[0] != REPORT, not item[1].in_report)))
     of_experiments = {
         key: _validated(Scale, merge(values, _changes_that_apply(row, values)), f"experiments.{key}.changes.")
         for key, row in experiments.items()

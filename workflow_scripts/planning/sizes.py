@@ -1,5 +1,6 @@
 """How much there is to do: pictures, samples, tokens, questions; from files that are there, or from what is known."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def samples_of(chain: Chain, stage: str, results: Path, queries: int = IMAGE_TOK
         lengths, answers = table[:, 3] - table[:, 0] + queries, table[:, 3] - table[:, 2]
         longest = int(np.sort(lengths)[-min(len(lengths), run.settings.batch_size) :].min())
         return SampleSizes(count, float(lengths.mean()), float(answers.mean()), longest, "tokenised samples")
-    tasks = _shares(chain, stage)
+    tasks = _shares(chain, stage, results)
     rows = [(share, known_row("tasks", task)) for task, share in tasks.items()]
     around = queries + known()["prompt_tokens"]["count"]
     answer = sum(share * row["answer"] for share, row in rows)
@@ -89,9 +90,14 @@ def _sample_count(chain: Chain, stage: str, results: Path) -> tuple[int, bool]:
     if manifest.is_file():
         return int(read_json(manifest)["count"]), True
     if stage == "pretrain":
-        return sum(_captions(chain, name, results) for name in chain.scale.roles.pretraining), False
-    settings: Any = product.settings
-    return settings.samples or known_row("mixes", product.name)["samples"], False
+        mixed = sum(_mix_samples(chain.mix(name)) for name in chain.scale.pretrain_with)
+        return sum(_captions(chain, name, results) for name in chain.scale.roles.pretraining) + mixed, False
+    return _mix_samples(product), False
+
+
+def _mix_samples(mix: Product) -> int:
+    settings: Any = mix.settings
+    return settings.samples or known_row("mixes", mix.name)["samples"]
 
 
 def _captions(chain: Chain, image_set: str, results: Path) -> int:
@@ -102,9 +108,15 @@ def _captions(chain: Chain, image_set: str, results: Path) -> int:
     return round(row["captions"] * images.asked / row["images"])
 
 
-def _shares(chain: Chain, stage: str) -> dict[str, float]:
-    settings: Any = chain.samples(stage).settings
-    return {"caption": 1.0} if stage == "pretrain" else settings.shares
+def _shares(chain: Chain, stage: str, results: Path) -> dict[str, float]:
+    """The tasks of the samples of a stage, as shares of them."""
+    counts: Counter[str] = Counter()
+    if stage == "pretrain":
+        counts["caption"] = sum(_captions(chain, name, results) for name in chain.scale.roles.pretraining)
+    for mix in map(chain.mix, chain.scale.pretrain_with) if stage == "pretrain" else [chain.samples(stage)]:
+        settings: Any = mix.settings
+        counts.update({task: share * _mix_samples(mix) for task, share in settings.shares.items()})
+    return {task: count / counts.total() for task, count in counts.items()}
 
 
 def questions_of(chain: Chain, product: Product, results: Path) -> int:
