@@ -1,4 +1,4 @@
-"""The benchmarks' README is what the measured files say, and what is measured is what trainings and the data path do."""
+"""The benchmarks' README is what the measured files say, and what is measured is what the project does."""
 
 import hashlib
 import json
