@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import functools
 import socket
+import time
 from pathlib import Path
 
 import aiohttp
@@ -88,6 +90,13 @@ def test_more_than_may_wait_are_told_so_and_the_others_are_answered(system):
         assert visit([asking]) == answered[:1]
 
 
+async def until(condition):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
 async def with_own_picture(page, session, picture):
     """A page that looks at a picture of its visitor."""
     visitor = Page(session, page.local_url, page)
@@ -99,21 +108,41 @@ async def with_own_picture(page, session, picture):
 def test_a_visitor_who_leaves_in_the_middle_of_an_answer_frees_the_model(system, tmp_path):
     random_picture(1).save(tmp_path / "mine.png")
     adaptor = system.conversation.adaptors[0]
+
+    async def leave(page, held, session):
+        visitor = await with_own_picture(page, session, tmp_path / "mine.png")
+        await visitor.send("answer", "what is it?", None, [], adaptor, "nobody", 1, 0, 128)
+        async with contextlib.aclosing(visitor.news()) as all_news:
+            async for news in all_news:
+                if news["msg"] == "process_generating" and held.waits.is_set():
+                    return
+
     with served(system) as page, held_answer(system.conversation, token=3) as held:
+        assert visit([functools.partial(leave, page, held)]) == [None]
+        frees_the_model(page, held)
 
-        async def leave(session):
-            visitor = await with_own_picture(page, session, tmp_path / "mine.png")
-            await visitor.send("answer", "what is it?", None, [], adaptor, "nobody", 1, 0, 128)
-            async with contextlib.aclosing(visitor.news()) as all_news:
-                async for news in all_news:
-                    if news["msg"] == "process_generating" and held.waits.is_set():
-                        return
 
-        assert visit([leave]) == [None]
-        assert held.stops[0].wait(120)
-        answer = visit([lambda session: call(session, page.local_url, "ask", None, "00.png", "what?", *USUAL)])[0]
-        assert isinstance(answer, str)
-        assert held.tokens <= 3 + 6  # the whole answer that nobody takes any more would have been 128
+def test_a_program_that_leaves_in_the_middle_of_an_answer_frees_the_model(system):
+    async def leave(page, held, session):
+        endpoint = f"{page.local_url}gradio_api/call/ask"
+        data = [None, "00.png", "what is it?", "", 1, 0, 128]
+        async with session.post(endpoint, json={"data": data}) as answer:
+            event = (await answer.json())["event_id"]
+        async with session.get(f"{endpoint}/{event}") as stream:
+            async for line in stream.content:
+                if line.startswith(b"event: generating") and held.waits.is_set():
+                    return
+
+    with served(system) as page, held_answer(system.conversation, token=3) as held:
+        assert visit([functools.partial(leave, page, held)]) == [None]
+        frees_the_model(page, held)
+
+
+def frees_the_model(page, held):
+    """The one who has left was answered no further, and the next one is."""
+    answer = visit([lambda session: call(session, page.local_url, "ask", None, "00.png", "what?", *USUAL)])[0]
+    assert isinstance(answer, str)
+    assert held.tokens <= 3 + 6  # the whole answer that nobody takes any more would have been 128
 
 
 def test_a_visitor_who_leaves_while_waiting_loses_the_place_and_nobody_else_does(system, tmp_path):
@@ -130,19 +159,15 @@ def test_a_visitor_who_leaves_while_waiting_loses_the_place_and_nobody_else_does
         async def scene(session):
             impatient = await with_own_picture(page, session, tmp_path / "mine.png")
             first = asyncio.create_task(asking(session))
-            while not held.waits.is_set():
-                await asyncio.sleep(0.05)
+            await until(held.waits.is_set)
             await impatient.send("answer", "what is it?", None, [], adaptor, "nobody", 1, 0, 128)
             async with contextlib.aclosing(impatient.news()) as all_news:
                 async for news in all_news:
                     if news["msg"] == "estimation":
                         break
-            assert waiting() == 1
+            await until(lambda: waiting() == 0)
             second = asyncio.create_task(asking(session))
-            while waiting() < 2:
-                await asyncio.sleep(0.05)
-            while waiting() > 1:  # until the server has noticed that one of them has left
-                await asyncio.sleep(0.05)
+            await until(lambda: waiting() == 1)
             held.go.set()
             return await first, await second
 

@@ -32,7 +32,7 @@ class Api:
     ) -> Iterator[str]:
         """The answer to a question about a picture, a file or the id of one of the index, as it grows: a program that
         goes away in the middle ends it."""
-        system = self._system
+        system, stop = self._system, threading.Event()
         try:
             question = read_text(question, "question", system.settings)
             names = system.conversation.adaptors
@@ -43,10 +43,11 @@ class Api:
                 seen = system.see(take_upload(Path(file), system.settings), "your picture")
             else:
                 seen = system.see_row(system.row_of(picture))
-            stop = threading.Event()
             yield from system.conversation.answer(seen.look, question, settings, stop, answers or names[0])
         except Exception as error:
             raise gr.Error(sentence(error), print_exception=False) from error
+        finally:
+            stop.set()
 
 
 def add_endpoints(system: System, model: dict[str, Any]) -> None:
