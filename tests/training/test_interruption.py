@@ -35,6 +35,37 @@ def test_a_killed_training_ends_as_an_uninterrupted_one_bit_for_bit(trainer, tmp
     assert begins[2] >= begins[1]
 
 
+SLOW_DISK = """
+import os, time
+fsync = os.fsync
+def slow(descriptor):
+    if "/checkpoints/.step-" in os.readlink(f"/proc/self/fd/{descriptor}"):
+        time.sleep(600)
+    fsync(descriptor)
+os.fsync = slow
+"""
+
+
+def test_a_wall_time_shorter_than_one_checkpoint_is_an_error_after_two_attempts_and_nothing_is_lost(trainer, tmp_path):
+    reference = finish(trainer, tmp_path / "reference", LONG)
+    (tmp_path / "sitecustomize.py").write_text(SLOW_DISK)
+    folder, slow = tmp_path / "run", {"environment": {"PYTHONPATH": str(tmp_path)}}
+    for attempt in (1, 2):  # the scheduler kills each of them, as it does when the time is over
+        process = trainer.start(folder, LONG, attempt=attempt, **slow)
+        while [line["attempt"] for line in read_lines(folder / "history.jsonl")][-1:] != [attempt]:
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.01)
+        kill_after_step(process, folder, 1, while_saving=True)
+    for attempt, said in ((3, "error: Two attempts in a row ended for being killed while saving"), (4, "not repeated")):
+        code, output = trainer.command(folder, LONG, attempt=attempt, **slow)
+        assert code == 1
+        assert said in output
+        assert "A wall time has to hold the start, a step, a checkpoint" in output
+        assert "Traceback" not in output
+    finish(trainer, folder, LONG)
+    assert_equal(folder, reference)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_saves_the_step_and_asks_to_be_resumed(trainer, tmp_path, number):
     folder = tmp_path / "run"

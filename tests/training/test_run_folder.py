@@ -140,6 +140,27 @@ def test_two_early_ends_that_kept_no_step_stand_still(tmp_path, attempts, kept, 
     assert folder.stands_still() is stands_still
 
 
+def killed_attempt(path, from_step, while_saving):
+    """What an attempt leaves behind that was killed, maybe while it wrote a checkpoint."""
+    reopen(path).begin_attempt(from_step, 1)
+    (path / "checkpoints").mkdir(exist_ok=True)
+    for partial in (path / "checkpoints").glob(".step-*"):
+        partial.rmdir()
+    if while_saving:
+        (path / "checkpoints" / f".step-{from_step + 3:09d}").mkdir()
+
+
+@pytest.mark.parametrize(("second", "stands_still"), [(True, True), (False, False)])
+def test_two_attempts_that_were_killed_while_they_saved_and_kept_no_step_stand_still(tmp_path, second, stands_still):
+    for while_saving in (True, second):
+        killed_attempt(tmp_path, 0, while_saving)
+    folder = reopen(tmp_path)
+    folder.end_killed_attempt()
+    ends = [line["while_saving"] for line in read_lines(tmp_path / "history.jsonl") if line["event"] == "end"]
+    assert ends == [True, second]
+    assert folder.stands_still() is stands_still
+
+
 def test_an_automatic_repetition_meets_the_error_at_once_and_a_person_may_try_again(tmp_path):
     reopen(tmp_path).record_failure("The loss became nan.")
     with pytest.raises(ValueError, match=r"not repeated: The loss became nan\."):

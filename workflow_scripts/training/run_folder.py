@@ -45,6 +45,7 @@ class RunFolder:
         path.mkdir(parents=True, exist_ok=True)
         self._lock = open(path / ".lock", "w")  # noqa: SIM115 (held until the process ends)
         self._take(PATIENCE_SECONDS if attempt > 1 else 0)
+        self._left_half_a_checkpoint = any((path / "checkpoints").glob(".step-*"))
         self.definition = dict(definition)
         self._check_failure(attempt)
         self._check_definition()
@@ -80,14 +81,20 @@ class RunFolder:
         write_atomically(self.path / ADAPTOR, (self.path / "completed" / ADAPTOR).read_bytes())
         write_atomically(self.path / RUN, (self.path / "completed" / RUN).read_bytes())
 
-    def begin_attempt(self, from_step: int, world_size: int) -> int:
-        """Write to the history that an attempt begins; one before that left no end was killed."""
+    def end_killed_attempt(self) -> None:
+        """Write to the history that the last attempt was killed, where it left no end itself, and whether it saved."""
         history = read_lines(self.path / "history.jsonl")
-        number = max((line["attempt"] for line in history), default=0) + 1
         if history and history[-1]["event"] == "begin":
             lines = read_lines(self.path / "metrics.jsonl")
             reached = lines[-1]["step"] if lines else history[-1]["from_step"]
-            self._history({"event": "end", "attempt": number - 1, "to_step": reached, "reason": "killed"})
+            line = {"event": "end", "attempt": history[-1]["attempt"], "to_step": reached, "reason": "killed"}
+            self._history(line | {"while_saving": self._left_half_a_checkpoint})
+
+    def begin_attempt(self, from_step: int, world_size: int) -> int:
+        """Write to the history that an attempt begins; one before that left no end was killed."""
+        self.end_killed_attempt()
+        history = read_lines(self.path / "history.jsonl")
+        number = max((line["attempt"] for line in history), default=0) + 1
         self._history(
             {
                 "event": "begin",
@@ -108,13 +115,17 @@ class RunFolder:
         self._history({"event": "end", "attempt": attempt, "to_step": to_step, "reason": reason})
 
     def stands_still(self) -> bool:
-        """Whether the last two attempts ended early and kept none of their steps; the next one would do the same."""
+        """Whether the last two attempts ended early, or while they saved, and kept none of their steps.
+
+        The next one would do the same.
+        """
         attempts: dict[int, dict[str, Any]] = {}
         for line in read_lines(self.path / "history.jsonl"):
             attempts.setdefault(line["attempt"], {}).update(line)
         kept = max((int(path.name[5:]) for path in (self.path / "checkpoints").glob("step-*")), default=0)
         last = [attempts[number] for number in sorted(attempts)[-2:]]
-        return len(last) == 2 and all(line.get("reason") in EARLY and line["from_step"] == kept for line in last)
+        early = [line for line in last if line.get("reason") in EARLY or line.get("while_saving")]
+        return len(early) == 2 and all(line["from_step"] == kept for line in early)
 
     def record_failure(self, message: str) -> None:
         """Leave a mark for automatic repetitions, which would only meet the same error again."""

@@ -116,6 +116,9 @@ def _attempt(
     where = Progress(**parts.state["progress"]) if parts.state else Progress()
     recorder, mirror, attempt = None, None, 0
     if folder is not None:
+        folder.end_killed_attempt()
+        if arguments.attempt > 1 and folder.stands_still():
+            raise ValueError(_stands_still("being killed while saving", where.step, settings))
         recorder = MetricsRecorder(path / "metrics.jsonl", parts.state["metrics_offset"] if parts.state else 0)
         attempt = folder.begin_attempt(where.step, world_size())
         _log_to_file(path / "logs" / f"attempt-{attempt:04d}.log")
@@ -142,13 +145,18 @@ def _attempt(
         if mirror is not None:
             mirror.close()
     if folder is not None and folder.stands_still():
-        raise ValueError(
-            f"Two attempts in a row ended for {reason} and kept no step behind step {where.step}. A wall time has to "
-            f"hold the start, a step, a checkpoint and wall_time_margin_seconds "
-            f"({settings.wall_time_margin_seconds:g} s): raise it (wall_time_minutes, or the job's), or lower "
-            "checkpoint_every if processes are lost between two checkpoints."
-        )
+        raise ValueError(_stands_still(reason, where.step, settings))
     return reason
+
+
+def _stands_still(reason: str, step: int, settings: TrainingSettings) -> str:
+    """Why it is of no use to submit this training again, and what to do."""
+    return (
+        f"Two attempts in a row ended for {reason} and kept no step behind step {step}. A wall time has to hold the "
+        f"start, a step, a checkpoint and wall_time_margin_seconds ({settings.wall_time_margin_seconds:g} s): raise it "
+        "(wall_time_minutes, or the job's), raise the margin if a checkpoint takes longer, or lower checkpoint_every "
+        "if processes are lost between two checkpoints."
+    )
 
 
 def _finish(
