@@ -2,6 +2,7 @@
 
 import gc
 import json
+import re
 import shutil
 
 import numpy as np
@@ -121,17 +122,30 @@ def test_features_of_another_extractor_do_not_go_into_a_training_that_began(trai
     assert checkpoints(run) == ["step-000000008", "step-000000010"]
 
 
+def test_a_shard_of_another_extractor_is_named_before_a_training_begins(trainer, own_features, tmp_path):
+    path = own_features / "query_output-00001.npy"
+    np.save(path, np.load(path)[::-1])  # of the same shape: only its checksum tells
+    with pytest.raises(ValueError, match=r"query_output-00001\.npy is damaged \(its checksum is not the manifest's\)"):
+        trainer.here(tmp_path / "run", features=own_features)
+    assert checkpoints(tmp_path / "run") == []
+
+
+def make_broken(features):
+    """Features of image set/007 that are no numbers; three of the sixty samples ask about it at most."""
+    path = features / "query_output-00000.npy"
+    values = np.load(path)
+    values[7] = np.nan
+    np.save(path, values)
+    manifest = json.loads((features / "manifest.json").read_text())
+    for shard in manifest["shards"]:
+        shard["sha256"] = sha256_of_file(features / shard["file"])
+    (features / "manifest.json").write_text(json.dumps(manifest))
+
+
 def test_features_that_are_no_numbers_stop_the_training_at_their_step_and_name_the_samples(
     trainer, own_features, tmp_path
 ):
-    path = own_features / "query_output-00000.npy"
-    values = np.load(path)
-    values[7] = np.nan  # of image set/007, which three of the sixty samples ask about at most
-    np.save(path, values)
-    manifest = json.loads((own_features / "manifest.json").read_text())
-    for shard in manifest["shards"]:
-        shard["sha256"] = sha256_of_file(own_features / shard["file"])
-    (own_features / "manifest.json").write_text(json.dumps(manifest))
+    make_broken(own_features)
     settings = {"checkpoint_every": 1, "log_every": 1, "keep_checkpoints": 100}
     with pytest.raises(
         ValueError, match=r"loss became nan at step \d+, from: (s\d+ \(image set/007\)(, )?)+\. "
@@ -141,6 +155,24 @@ def test_features_that_are_no_numbers_stop_the_training_at_their_step_and_name_t
     names = [f"step-{number:09d}" for number in range(1, step + 1)]
     assert checkpoints(tmp_path / "run") == names
     assert len(read_lines(tmp_path / "run" / "metrics.jsonl")) == step
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", [2, 3])
+def test_all_processes_stop_at_a_loss_that_is_no_number_and_name_the_samples_of_one(
+    trainer, own_features, tmp_path, stage
+):
+    make_broken(own_features)
+    settings = {"checkpoint_every": 1, "log_every": 1, "keep_checkpoints": 100, "zero_stage": stage}
+    code, output = trainer.command(tmp_path / "run", settings, processes=2, features=own_features)
+    assert code not in (0, 75), output
+    error = json.loads((tmp_path / "run" / "failure.json").read_text())["error"]
+    assert re.search(r"loss became nan at step \d+, from: (s\d+ \(image set/\d+\)(, )?)+\. ", error)
+    assert "(image set/007)" in error
+    # At stage 3 no process can look at a sample alone: the whole batch is named.
+    assert set(re.findall(r"image set/(\d+)", error)) == {"007"} or stage == 3
+    step = int(re.search(r"at step (\d+)", error).group(1))
+    assert checkpoints(tmp_path / "run") == [f"step-{number:09d}" for number in range(1, step + 1)]
 
 
 def fill(folder, leave):

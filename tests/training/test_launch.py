@@ -33,8 +33,8 @@ def test_gpus_that_do_not_divide_among_nodes_or_are_none_are_said_in_a_sentence(
         processes_per_node(2, 3, "", 12)
     with pytest.raises(ValueError, match=r"gres = 'tmpfs:4' names no GPUs"):
         processes_per_node(1, 0, "tmpfs:4", 12)
-    with pytest.raises(ValueError, match=r"batch_size = 12 does not divide among 5 nodes"):
-        processes_per_node(5, 0, "gpu:1", 12)
+    with pytest.raises(ValueError, match=r"batch_size = 12 does not divide among 5 nodes; set nodes to a divisor"):
+        main(["--nodes", "5", "--gres", "gpu:1", "--batch-size", "12", "--", "--run-folder", "x"])
 
 
 def test_one_process_needs_no_torchrun_and_one_node_no_meeting_point():

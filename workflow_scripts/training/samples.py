@@ -85,9 +85,9 @@ class Samples:
         return Batch(self.inputs.at(rows), before, after, answers, image_of, *texts)
 
     def names(self, indices: Sequence[int]) -> list[str]:
-        """Return source and image of samples, for messages."""
+        """Return source and image of samples, maybe none, for messages."""
         table = read_samples(self.table)
-        chosen = table.select(["source_id", "image"]).take(list(indices)).to_pylist()
+        chosen = table.select(["source_id", "image"]).take(np.array(indices, dtype=np.int64)).to_pylist()
         return [f"{row['source_id']} (image {row['image']})" for row in chosen]
 
 
