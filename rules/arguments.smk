@@ -179,6 +179,24 @@ def training_processes(wildcards):
     return max((number for number in range(1, gpus + 1) if batch % number == 0), default=0)
 
 
+def unless_failed(asked, instead):
+    """What a training asks for, or something else in a repetition that has only to say which error it finds."""
+
+    def found(wildcards, attempt):
+        if attempt > 1 and Path(at(run_of(wildcards), "failure.json")).exists():
+            return instead
+        return asked(wildcards) if callable(asked) else asked
+
+    return found
+
+
+def training_resources():
+    """Memory, minutes, GPUs, disk and partition of a training."""
+    asked = {**job("train_adaptor", mem_mb=2500, runtime=60), "gpu": training_processes}
+    little = {"gpu": 0, "mem_mb": 2000, "runtime": 10, "slurm_partition": default_resource("slurm_partition", "cpu")}
+    return {name: unless_failed(value, little.get(name, value)) for name, value in asked.items()}
+
+
 def mix_sources(wildcards):
     """Data set and image set of each part of a mix."""
     roles = SCALE.roles

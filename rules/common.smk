@@ -74,11 +74,17 @@ def folders(paths):
     return [folder(path) for path in paths]
 
 
+def default_resource(name, otherwise):
+    """A default resource as the profile has it, or something else where no profile names it."""
+    found = (workflow.resource_settings.default_resources or {}).get(name)
+    return otherwise if found is None else str(found.raw).strip("'\"")
+
+
 def job(rule, **own):
     """Memory, minutes, GPUs and disk for jobs of a rule; the numbers of the scale come before the own ones given."""
     asked = SCALE.jobs[rule].resources if rule in SCALE.jobs else {}
     asked = {"gpu": 0, "disk_mb": 1000, **own, **asked}
-    return {**asked, "slurm_partition": SETTINGS.gpu_partition} if asked["gpu"] else asked
+    return {**asked, "slurm_partition": default_resource("gpu_partition", "gpu")} if asked["gpu"] else asked
 
 
 def job_threads(rule, own):

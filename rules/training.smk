@@ -19,9 +19,9 @@ rule train_adaptor:
         stage="pretrain|finetune|finetune_okvqa|finetune_refcoco",
     conda:
         "../envs/environment.yaml"
-    threads: job_threads("train_adaptor", 1)
+    threads: unless_failed(job_threads("train_adaptor", 1), 1)
     resources:
-        **{**job("train_adaptor", mem_mb=2500, runtime=60), "gpu": training_processes},
+        **training_resources(),
         # Nodes that train together, and in place of `gpu` the GPUs of each of them, as in gres: gpu:4.
         nodes=1,
         gres="",

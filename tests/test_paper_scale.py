@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from workflow_scripts.chain import chains
 from workflow_scripts.config.settings import load_settings, merge
 from workflow_scripts.planning.context import Context
 from workflow_scripts.planning.machines import find_machine
@@ -21,7 +22,7 @@ SCALE = load_settings(merge(CONFIG, {"scale": "paper"}), ROOT / "scales").values
 
 
 def dry_run(results, *targets):
-    """What a dry run prints, commands included."""
+    """What a dry run prints for targets or with other options, commands included."""
     command = [sys.executable, "-m", "snakemake", *targets, "--dry-run", "--printshellcmds", "--cores", "64"]
     command += ["--config", "scale=paper", f"results={results}"]
     done = subprocess.run(command, cwd=ROOT, text=True, capture_output=True)
@@ -29,16 +30,20 @@ def dry_run(results, *targets):
     return done.stdout
 
 
+def blocks(results, *targets):
+    """What Snakemake says of each planned job."""
+    found = re.split(r"\n(?=rule |localrule )", dry_run(results, *targets))[1:]
+    return [block for block in found if not re.match(r"(local)?rule (all|experiments):", block)]
+
+
+def resources_of(block):
+    return dict(re.findall(r"(\w+)=([^,\s]+)", re.search(r"resources: (.*)", block).group(1)))
+
+
 def planned(results, *targets):
-    """The planned jobs: rule, threads and resources of each."""
-    blocks = re.split(r"\n(?=rule |localrule )", dry_run(results, *targets))[1:]
+    """The planned jobs: rule and resources of each."""
     return [
-        (
-            re.match(r"(?:local)?rule (\w+):", block).group(1),
-            dict(re.findall(r"(\w+)=([^,\s]+)", re.search(r"resources: (.*)", block).group(1))),
-        )
-        for block in blocks
-        if not re.match(r"(local)?rule (all|experiments):", block)
+        (re.match(r"(?:local)?rule (\w+):", block).group(1), resources_of(block)) for block in blocks(results, *targets)
     ]
 
 
@@ -91,6 +96,28 @@ def test_jobs_ask_for_what_the_scale_says_and_gpu_jobs_for_the_partition_with_gp
     asked = {rule for rule, settings in SCALE.jobs.items() if settings.gpu}
     assert with_gpus == asked | {"predict_survey", "extract_part"}
     assert {"preflight", "extract_features", "train_adaptor", "predict", "rank_images"} <= with_gpus
+
+
+def test_partitions_are_those_that_the_profile_names_for_jobs_with_and_without_gpus(tmp_path):
+    for rule, resources in planned(tmp_path, "--default-resources", "slurm_partition=long", "gpu_partition=a100-80"):
+        assert resources["slurm_partition"] == ("long" if resources["gpu"] == "0" else "a100-80"), rule
+
+
+def test_a_repetition_of_a_training_that_ended_with_an_error_asks_for_no_gpu(tmp_path):
+    chain = next(iter(chains(load_settings(merge(CONFIG, {"scale": "paper"}), ROOT / "scales")).values()))
+    failed, other = (tmp_path / "paper" / chain.run(stage).path for stage in ("pretrain", "finetune"))
+    failed.mkdir(parents=True)
+    (failed / "failure.json").write_text("{}")
+    options = ("--default-resources", "slurm_partition=long", "gpu_partition=a100-80", "--attempt")
+
+    def asked(folder, attempt):
+        (block,) = (block for block in blocks(tmp_path, *options, attempt) if f"run={folder.name}\n" in block)
+        resources = resources_of(block)
+        return resources["gpu"], resources["mem_mb"], resources["runtime"], resources["slurm_partition"]
+
+    assert asked(failed, "1") == ("8", "256000", "1440", "a100-80")
+    assert asked(failed, "2") == ("0", "2000", "10", "long")
+    assert asked(other, "2") == ("6", "256000", "1440", "a100-80")
 
 
 def test_the_processes_of_a_training_divide_its_batch(jobs):

@@ -196,7 +196,6 @@ class Settings(Section):
     scale: str
     results: str = Field("results", description="Folder for everything that a run writes.")
     mirror: str | None = Field(None, description="A folder with one sub-folder a host, served in place of the web.")
-    gpu_partition: str = Field("gpu", description="The cluster's name of the partition of jobs that ask for GPUs.")
     experiments: dict[str, Experiment] = Field(min_length=1)
     values: Scale
     of_experiments: dict[str, Scale] = Field(description="The scale's values with each experiment's changes.")
@@ -212,7 +211,7 @@ def load_settings(config: Mapping[str, Any], scales: Path) -> Settings:
     Raises:
         ValueError: one sentence that names the key, the value and what is allowed.
     """
-    own = {key: config[key] for key in ("results", "mirror", "gpu_partition", "experiments") if key in config}
+    own = {key: config[key] for key in ("results", "mirror", "experiments") if key in config}
     name = config.get("scale")
     known = sorted(path.stem for path in scales.glob("*.yaml"))
     if name not in known:
