@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -116,6 +118,39 @@ def test_every_zero_stage_trains_the_same_and_its_checkpoint_and_export_hold_the
     for name, value in state_of(finished / "adaptor.safetensors").items():
         torch.testing.assert_close(exported[name], value, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(losses(folder), losses(finished), rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", [0, 2, 3])
+def test_a_checkpoint_of_several_processes_becomes_the_adaptor_that_one_process_reads(trainer, tmp_path, stage):
+    code, output = trainer.command(tmp_path / "run", {"zero_stage": stage, "adaptor": "mlp"}, processes=2)
+    assert code == 0, output
+    checkpoint = tmp_path / "run" / "checkpoints" / "step-000000014"
+    shards = list(checkpoint.glob("*_optim_states.pt"))
+    assert len(shards) == (2 if stage else 0)
+    command = [sys.executable, "-m", "workflow_scripts.training.export", "--checkpoint", checkpoint]
+    command += ["--output", tmp_path / "adaptor.safetensors"]
+    subprocess.run(command, check=True)
+    assert_equal_states(state_of(tmp_path / "adaptor.safetensors"), state_of(tmp_path / "run" / "adaptor.safetensors"))
+    (checkpoint / "mp_rank_00_model_states.pt").unlink(missing_ok=True)
+    for path in shards:
+        path.write_bytes(path.read_bytes()[:-1])
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "is damaged (" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_adaptor_of_a_checkpoint_with_a_q_former_beside_it_is_not_written_alone(finished, tmp_path):
+    from workflow_scripts.training.export import export_checkpoint
+
+    folder = shutil.copytree(finished, tmp_path / "run")
+    definition = json.loads((folder / "definition.json").read_text())
+    definition["settings"] |= {"features": "online"}
+    (folder / "definition.json").write_text(json.dumps(definition))
+    with pytest.raises(ValueError, match="had online features, and an adaptor of such is of use with its Q-Former"):
+        export_checkpoint(folder / "checkpoints" / "step-000000014", tmp_path / "adaptor.safetensors")
+    assert not (tmp_path / "adaptor.safetensors").exists()
 
 
 def interrupt(trainer, folder, settings):

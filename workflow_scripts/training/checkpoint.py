@@ -125,8 +125,7 @@ class Checkpoints:
                     f"{folder} belongs to another run ({record['run']}, not {self.run}); move it away, it was not "
                     "written here."
                 )
-            broken = [name for name, digest in files.items() if not _matches(folder / name, digest)]
-            if broken:
+            if broken := broken_files(folder, files):
                 self._set_aside(folder, f"{', '.join(broken)} missing or not as written")
                 continue
             return Checkpoint(folder, record["state"])
@@ -143,8 +142,13 @@ class Checkpoints:
         os.rename(folder, target)
 
 
-def _matches(path: Path, digest: str) -> bool:
-    return path.is_file() and sha256_of_file(path) == digest
+def broken_files(folder: Path, files: Mapping[str, str]) -> list[str]:
+    """Return the names of a checkpoint's files that are missing or have another checksum."""
+    return [
+        name
+        for name, digest in files.items()
+        if not (folder / name).is_file() or sha256_of_file(folder / name) != digest
+    ]
 
 
 def _size(folder: Path) -> int:

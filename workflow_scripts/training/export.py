@@ -1,11 +1,21 @@
-"""The trained full-precision weights: from a running engine, or from a checkpoint on disk, sharded or not."""
+"""The trained full-precision weights: from a running engine, or from a checkpoint on disk, sharded or not.
 
+As a command it writes the adaptor of a checkpoint as `adaptor.safetensors`, as a finished training does.
+"""
+
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from deepspeed import DeepSpeedEngine
 from deepspeed.utils import safe_get_full_fp32_param
 from torch import Tensor
+
+from workflow_scripts.command_line import read_json, run_command
+from workflow_scripts.identity import run_id
+from workflow_scripts.models.adaptor import build_adaptor, save_adaptor
+from workflow_scripts.training.checkpoint import broken_files
 
 PREFIX = "adaptor."
 
@@ -41,3 +51,40 @@ def adaptor_state_of_checkpoint(folder: Path) -> dict[str, Tensor]:
     if not state:
         raise ValueError(f"{folder} holds no adaptor.")
     return state
+
+
+def export_checkpoint(folder: Path, output: Path) -> None:
+    """Write the adaptor of a checkpoint in a run folder, for one process without DeepSpeed to read.
+
+    Raises:
+        ValueError: the checkpoint is damaged, or its training has a Q-Former beside the adaptor, whose weights may
+            not be in it.
+    """
+    record, definition = read_json(folder / "checkpoint.json"), read_json(folder.parents[1] / "definition.json")
+    if broken := broken_files(folder, record["files"]):
+        raise ValueError(f"{folder} is damaged ({', '.join(broken)} missing or not as written); take another one.")
+    settings = definition["settings"]
+    if settings.get("features") == "online":
+        raise ValueError(
+            f"The training of {folder} had online features, and an adaptor of such is of use with its Q-Former only; "
+            "let it end, which writes both."
+        )
+    state = adaptor_state_of_checkpoint(folder)
+    outputs, inputs = next(value.shape for value in state.values() if value.ndim == 2)
+    adaptor = build_adaptor(settings["adaptor"], inputs, outputs)
+    adaptor.load_state_dict(state)
+    metadata = {"run_id": run_id(definition["identity"]), "step": str(record["state"]["progress"]["step"])}
+    save_adaptor(adaptor, output, metadata)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Command line: `--checkpoint RUN_FOLDER/checkpoints/step-N --output adaptor.safetensors`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="a folder step-... of a training")
+    parser.add_argument("--output", type=Path, required=True, help="the file to write")
+    arguments = parser.parse_args(argv)
+    export_checkpoint(arguments.checkpoint.absolute(), arguments.output)
+
+
+if __name__ == "__main__":
+    run_command(main)
