@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("Snakefile", "config.yaml", "rules", "envs", "scales", "expected", "workflow_scripts")
@@ -43,6 +44,17 @@ class Project:
         text = file.read_text()
         assert old in text, f"{path} does not hold {old!r}"
         file.write_text(text.replace(old, new, 1))
+
+    def keep_experiments(self, *names):
+        """Leave the report's experiments and these, to keep a test short; returns the rows of config.yaml."""
+        rows = {}
+        for path in ("scales/tiny.yaml", "config.yaml"):
+            file = self.folder / path
+            content = yaml.safe_load(file.read_text())
+            rows = content["experiments"]
+            rows = {name: row for name, row in rows.items() if row.get("in_report", True) or name in names}
+            file.write_text(yaml.safe_dump({**content, "experiments": rows}, sort_keys=False))
+        return list(rows)
 
 
 def jobs_in(output):

@@ -17,14 +17,8 @@ NEW = "no_pretraining"
 
 @pytest.fixture
 def rows(project):
-    """The configuration's experiments that the report waits for, and one more, to keep the time of the test short."""
-    file = project.folder / "config.yaml"
-    config = yaml.safe_load(file.read_text())
-    config["experiments"] = {
-        name: row for name, row in config["experiments"].items() if row.get("in_report", True) or name == NEW
-    }
-    file.write_text(yaml.safe_dump(config, sort_keys=False))
-    return list(config["experiments"])
+    """The configuration's experiments that the report waits for, and one more."""
+    return project.keep_experiments(NEW)
 
 
 @pytest.mark.parametrize(("scale", "warned"), [("tiny", True), ("mini", False)])

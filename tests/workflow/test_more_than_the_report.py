@@ -4,7 +4,6 @@ import csv
 import json
 
 import pytest
-import yaml
 
 pytestmark = pytest.mark.slow
 
@@ -14,11 +13,7 @@ NEW = ("mlp", "mixed", "other_language_model")
 @pytest.fixture
 def experiments(project):
     """The project with these experiments run in it beside those of the report."""
-    file = project.folder / "config.yaml"
-    config = yaml.safe_load(file.read_text())
-    rows = config["experiments"]
-    config["experiments"] = {name: row for name, row in rows.items() if row.get("in_report", True) or name in NEW}
-    file.write_text(yaml.safe_dump(config, sort_keys=False))
+    project.keep_experiments(*NEW)
     planned = project.planned("experiments")
     assert planned["train_adaptor"] == 3 + 2 + 2
     assert planned["train_language_model"] == planned["merge_samples"] == 1

@@ -4,7 +4,6 @@ import csv
 import json
 
 import pytest
-import yaml
 
 pytestmark = pytest.mark.slow
 
@@ -14,11 +13,7 @@ NEW = ("q_former_query", "q_former_trained")
 @pytest.fixture
 def experiments(project):
     """The project with the report's experiment and those of another Q-Former run in it."""
-    file = project.folder / "config.yaml"
-    config = yaml.safe_load(file.read_text())
-    rows = config["experiments"]
-    config["experiments"] = {name: row for name, row in rows.items() if row.get("in_report", True) or name in NEW}
-    file.write_text(yaml.safe_dump(config, sort_keys=False))
+    project.keep_experiments(*NEW)
     assert project.planned("experiments")["train_adaptor"] == 3, "an empty query leaves the report's pretraining"
     project.snakemake("experiments")
     return project
