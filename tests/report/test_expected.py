@@ -65,7 +65,7 @@ REPORTED = ReportedFigures.model_validate(
     [
         (scale(), "not comparable"),
         (scale(requirements=[{"level": "must", "figure": "a", "at_least": 45}]), "must reached"),
-        (scale(requirements=[{"level": "must", "figure": "a", "at_least": 55}], **own(50, 1)), "below the must"),
+        (scale(requirements=[{"level": "must", "figure": "a", "at_least": 55}], **own(50, 1)), "must missed"),
         (scale(requirements=[{"level": "aim", "figure": "a", "at_least": 55}]), "not comparable"),
         (scale(**own(50.5, 1)), "within tolerance"),
         (scale(**own(55, 1)), "below expected"),

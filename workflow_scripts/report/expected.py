@@ -181,7 +181,7 @@ def judge(id: str, results: Results, breakdowns: Breakdowns, scale: ScaleExpecta
         if requirement.figure == id and requirement.level == "must"
     ]
     if False in musts:
-        return Verdict("below the must", "bad")
+        return Verdict("must missed", "bad")
     own = next((figure for figure in scale.figures if figure.id == id), None)
     if own and entry["value"] < own.value - own.tolerance:
         return Verdict("below expected", "bad")

@@ -96,7 +96,7 @@ def draw_retrieval_curve(scores: Sequence[Mapping[str, Any]]) -> Figure | None:
     curves = [one for one in scores if one.get("recall_curve")]
     if not curves:
         return None
-    figure = Figure(figsize=(5.2, 3.2), layout="constrained")
+    figure = Figure(figsize=(5.6, 3.7), layout="constrained")
     axes = figure.subplots()
     for one, colour in zip(curves, COLOURS * len(curves), strict=False):
         ks = [int(k) for k in one["recall_curve"]]
@@ -107,7 +107,7 @@ def draw_retrieval_curve(scores: Sequence[Mapping[str, Any]]) -> Figure | None:
     chance = 100 / curves[0]["images"]
     axes.plot(ks, [min(100, chance * k) for k in ks], color=GREY, linestyle=":", label="chance")
     axes.set(xlabel="k", ylabel="recall at k, %", ylim=(0, 100), xlim=(1, max(ks)))
-    axes.legend(fontsize=9)
+    figure.legend(fontsize=9, ncols=2, loc="outside upper left")  # the curves fill the axes
     return figure
 
 
