@@ -3,10 +3,14 @@
 import json
 import urllib.error
 import urllib.request
+from unittest import mock
 
 import pytest
 from held_answers import held_answer
-from tiny_results import random_picture
+from tiny_results import EXAMPLES, random_picture
+
+from workflow_scripts.config.demo import AnswerSettings
+from workflow_scripts.demo.find_experiment import QUESTIONS
 
 pytestmark = pytest.mark.browser
 
@@ -118,6 +122,30 @@ def test_search_click_ask_and_ask_again(visitor, screenshots):
     assert not visitor.problems
 
 
+def test_examples_are_looked_for_and_asked_by_a_click_each(visitor):
+    chip = "[...document.querySelectorAll('.chips button')].find(e => e.innerText.trim() === '{}')".format
+    visitor.click_what(chip(EXAMPLES[1]))
+    visitor.wait_for(f"document.querySelector('#found').innerText.includes('{EXAMPLES[1]}')")
+    visitor.wait_for(f"location.search == '?q={EXAMPLES[1].replace(' ', '+')}'")
+    look_at(visitor)
+    visitor.click_what(chip(QUESTIONS[0]))
+    assert wait_until_answered(visitor)
+    assert visitor.evaluate("document.querySelector('#talk .user.message').innerText").strip() == QUESTIONS[0]
+
+
+def test_beams_temperature_and_length_are_the_visitors(visitor, system):
+    look_at(visitor)
+    visitor.click("#how button")
+    for name, value in (("beams", "3"), ("temperature", "0.5"), ("longest", "4")):
+        visitor.type(f"#{name} input[type=number]", value)
+        visitor.press("Tab", 9)
+        visitor.wait_for(f"location.search.includes('{name}={value}')")
+    with mock.patch.object(system.conversation, "answer", wraps=system.conversation.answer) as answer:
+        ask(visitor, "what is it?")
+        assert wait_until_answered(visitor)
+    assert answer.call_args.args[2] == AnswerSettings(num_beams=3, temperature=0.5, max_new_tokens=4)
+
+
 def test_why_this_picture_lights_it_up_and_the_same_button_gives_it_back(visitor, screenshots):
     look_at(visitor)
     before = visitor.evaluate("document.querySelector('#picture img').src")
@@ -178,8 +206,9 @@ def test_an_own_picture_can_be_asked_about_and_a_text_is_refused(visitor, tmp_pa
 
 def test_an_answer_can_be_stopped_and_the_next_question_is_answered(visitor, system):
     look_at(visitor)
-    with held_answer(system.conversation) as held:
+    with held_answer(system.conversation, token=4) as held:
         ask(visitor, "what is in the picture?")
+        visitor.wait_for(f"{LAST_ANSWER} && {LAST_ANSWER} != '…'")  # it is shown as it grows
         visitor.wait_for(SEEN.format("#stop"))
         for _ in range(50):
             if held.is_stopped():

@@ -1,5 +1,4 @@
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -22,17 +21,3 @@ def system(tiny_results):
     from workflow_scripts.demo.system import System
 
     return System(find_experiment(tiny_results), DemoSettings())
-
-
-@pytest.fixture
-def slow(system):
-    """Makes every token take a twentieth of a second, and lists the times at which they were asked for."""
-    calls: list[float] = []
-
-    def wait(*_: object) -> None:
-        calls.append(time.monotonic())
-        time.sleep(0.05)
-
-    hook = system.conversation._language_model.register_forward_pre_hook(wait)
-    yield calls
-    hook.remove()

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 from PIL import Image
+from tiny_results import EXAMPLES
 
 from workflow_scripts.demo.draw_box import draw_box
 from workflow_scripts.demo.handlers import WHOLE, WHY, Handlers
@@ -76,10 +77,14 @@ def test_a_link_opens_the_page_as_its_sender_saw_it(handlers):
     assert "03.png" in page["about"]
 
 
-def test_an_address_without_anything_opens_an_empty_page(handlers):
+def test_an_address_without_anything_opens_the_first_example_or_an_empty_page(handlers, monkeypatch):
+    page = opened(handlers)
+    assert page["q"] == EXAMPLES[0]
+    assert page["rows"] == [hit.row for hit in handlers.system.search(EXAMPLES[0])]
+    assert page["answers"] == handlers.system.conversation.adaptors[0]
+    monkeypatch.setattr("workflow_scripts.demo.handlers.example_queries", lambda _: [])
     page = opened(handlers)
     assert (page["q"], page["rows"], page["found"]) == ("", [], "")
-    assert page["answers"] == handlers.system.conversation.adaptors[0]
 
 
 @pytest.mark.parametrize("picture", ["/etc/passwd", "../../models/language_model-bbb/config.json", "<b>", "99.png"])

@@ -41,7 +41,7 @@ def test_files_lie_in_a_folder_of_the_user_alone_which_is_gone_at_the_end(tiny_r
         (folder,) = tmp_path.glob("demo-*")
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        process.wait(300)
         assert not list(tmp_path.glob("demo-*"))
     finally:
         process.kill()

@@ -13,6 +13,8 @@ from tiny_language_model import write_tiny_language_model
 WORDS = ["a", "red", "cat", "blue", "kite", "what", "colour", "is", "the", "picture", "in", "?"]
 COLOURS = ["red", "green", "blue", "yellow", "orange", "purple", "brown", "white", "black", "pink", "grey", "teal"]
 
+EXAMPLES = ["a red cat", "a blue kite in the picture"]
+
 
 def write_tiny_results(scale: Path) -> Path:
     """Models, two trainings, eighteen pictures and their index below a folder, which is returned."""
@@ -25,6 +27,9 @@ def write_tiny_results(scale: Path) -> Path:
     index = ["--images", scale / "pictures", "--feature-extractor", extractor, "--output", scale / "search/pictures-d"]
     build.main(list(map(str, index)))
     checksum = json.loads((scale / "search/pictures-d/index.json").read_text())["extractor_sha256"]
+    examples = [{"query": query, "image": None} for query in EXAMPLES]
+    (scale / "report").mkdir()
+    (scale / "report" / "sheet.json").write_text(json.dumps({"queries": examples}))
     write_run(scale, "pretrain", "report", checksum, seed=1)
     write_run(scale, "finetune", "report", checksum, seed=2)
     return scale

@@ -11,6 +11,7 @@ from workflow_scripts.demo.address import NOBODY, keep_in_address
 from workflow_scripts.demo.api import add_endpoints
 from workflow_scripts.demo.find_experiment import example_queries, example_questions
 from workflow_scripts.demo.handlers import WHY, Handlers
+from workflow_scripts.demo.messages import note
 from workflow_scripts.demo.system import System
 from workflow_scripts.demo.uploads import files_alone
 
@@ -20,6 +21,7 @@ _SERIF = ("Charter", "Bitstream Charter", "Iowan Old Style", "Georgia", "Noto Se
 _SHOW_PICTURE = "() => document.querySelector('#picture').scrollIntoView({behavior: 'smooth', block: 'nearest'})"
 _SHOW_RESULTS = "() => document.querySelector('#found').scrollIntoView({behavior: 'smooth', block: 'nearest'})"
 _FILE_AGE_SECONDS = 3600
+_FIRST = "Click a picture, or use your own; then ask about it."
 
 
 def build_page(system: System) -> gr.Blocks:
@@ -51,7 +53,6 @@ def build_page(system: System) -> gr.Blocks:
             with gr.Column(scale=5, min_width=320):
                 picture = gr.Image(
                     label="The picture", show_label=False, interactive=False, height=270, buttons=[], elem_id="picture",
-                    placeholder="Click a picture to talk about it.",
                 )  # fmt: skip
                 with gr.Row(elem_classes="tools"):
                     why = gr.Button(WHY, size="sm", elem_id="why")
@@ -67,7 +68,7 @@ def build_page(system: System) -> gr.Blocks:
                     question = gr.Textbox(label="Ask about the picture", max_lines=1, elem_id="question")
                     ask = gr.Button("Ask", variant="primary", elem_id="ask")
                     stop = gr.Button("Stop", variant="stop", visible=False, elem_id="stop")
-                about = gr.HTML(elem_classes="note", elem_id="about")
+                about = gr.HTML(note(_FIRST), elem_classes="note", elem_id="about")
                 question_chips = _chips(example_questions(scale))
                 with gr.Accordion("How answers are made", open=False, elem_id="how"):
                     boxes = any("refcoco" in name for name in adaptors)
@@ -80,8 +81,10 @@ def build_page(system: System) -> gr.Blocks:
                         info="Both then answer every question.",
                     )  # fmt: skip
                     beams = gr.Slider(1, 8, value=1, step=1, label="Beams", elem_id="beams")
-                    temperature = gr.Slider(0, 2, value=0, step=0.1, label="Temperature (0 does not sample)")
-                    longest = gr.Slider(1, 128, value=32, step=1, label="Longest answer, in tokens")
+                    temperature = gr.Slider(
+                        0, 2, value=0, step=0.1, label="Temperature (0 does not sample)", elem_id="temperature"
+                    )
+                    longest = gr.Slider(1, 128, value=32, step=1, label="Longest answer, in tokens", elem_id="longest")
 
         answering = [adaptor, beside, beams, temperature, longest]
         linked = [query, picture_id, asked, *answering]
