@@ -31,7 +31,7 @@ $(STAMP): envs/requirements.txt envs/requirements.lock envs/without_dependencies
 
 reproduce: env ## run the whole workflow at SCALE (that of config.yaml) and say where the report is
 	@python -m workflow_scripts.planning.plan --check --config scale=$(SCALE) $(CONFIG)
-	snakemake --cores $(CORES) --config scale=$(SCALE) $(CONFIG)
+	snakemake --cores $(CORES) --rerun-incomplete --config scale=$(SCALE) $(CONFIG)
 	@echo "The report: $(CURDIR)/results/$(SCALE)/report/index.html"
 
 plan: env ## what SCALE costs on MACHINE (8x24gb, 8xa100, 1xh100, this-cpu), stage by stage, and what does not fit
