@@ -21,14 +21,16 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
+from benchmarks.questions_without_language_model import only_one
 from workflow_scripts.command_line import progress, run_command, write_json
 from workflow_scripts.evaluation.predict import shuffle_images
 from workflow_scripts.evaluation.predictions import read_questions
+from workflow_scripts.evaluation.scores import figure
 from workflow_scripts.features.store import FeatureStores
 from workflow_scripts.features.token_store import TokenStores
 from workflow_scripts.small_models.write_text_corpus import read_mix
 
-FOLDS, SHUFFLES = 5, 5
+FOLDS = 5
 INVERSE_REGULARISATION, ITERATIONS = 10.0, 60
 PENALTIES, WEIGHTS = (0.1, 0.3, 1.0, 3.0), (0.0, 0.5, 1.0, 2.0, 4.0)
 # Keeps the score of an answer that was given about one room only from being the largest of all.
@@ -66,9 +68,9 @@ def by_photograph(known: np.ndarray, table: np.ndarray, shown: np.ndarray, penal
     return (shown @ known.T) @ weights / (np.sqrt(share * (1 - share)) + RARE)
 
 
-def exact_match(scores: np.ndarray, asked: Sequence[dict[str, Any]], answers: np.ndarray) -> float:
-    """Exact match in percent of the answers with the highest scores [N, A]."""
-    return 100 * float(np.mean(answers[scores.argmax(1)] == np.array([row["answer"] for row in asked])))
+def exact_match(scores: np.ndarray, asked: Sequence[dict[str, Any]], answers: np.ndarray) -> np.ndarray:
+    """Whether the answers with the highest scores [N, A] are those wanted, [N] of 0 and 1."""
+    return (answers[scores.argmax(1)] == np.array([row["answer"] for row in asked])).astype(float)
 
 
 class Rooms:
@@ -101,7 +103,7 @@ def choose(
         for penalty in PENALTIES:
             scores = rooms.scores([told[n] for n in kept], [row["image"] for row in asked], answers, penalty)
             for weight in WEIGHTS:
-                right[penalty, weight] += len(asked) * exact_match(logarithms + weight * scores, asked, answers)
+                right[penalty, weight] += exact_match(logarithms + weight * scores, asked, answers).sum()
     return max(right, key=lambda setting: right[setting])
 
 
@@ -122,33 +124,32 @@ def measure(mix: Path, questions: Path, features: Path, tokens: Path) -> dict[st
         for kept, left_out in progress(list(folds), FOLDS, "folds")
     ]
     logarithms = by_words(told, asked, answers)
-    right = [row["image"] for row in asked]
+    shown = [row["image"] for row in asked]
+
+    def percent(scores: np.ndarray) -> dict[str, Any]:
+        found = figure("exact_match", exact_match(scores, asked, answers), shown, 0)
+        return {"value": round(found["value"], 1), "ci95": [round(bound, 1) for bound in found["ci95"]]}
+
     result: dict[str, Any] = {
         "benchmark": "questions_by_linear_models",
         "trained_on": len(told),
         "asked": len(asked),
         "answers": len(answers),
-        "words_alone": round(exact_match(logarithms, asked, answers), 1),
+        "words_alone": percent(logarithms),
         "ways": [],
     }
     for name, described in ways.items():
         rooms = Rooms(described, images)
         penalty, weight = choose(rooms, told, words, answers)
 
-        def percent(shown: Sequence[str], rooms: Rooms = rooms, penalty: float = penalty, by: float = weight) -> float:
-            return round(exact_match(logarithms + by * rooms.scores(told, shown, answers, penalty), asked, answers), 1)
+        def with_photographs(
+            of: Sequence[str], rooms: Rooms = rooms, penalty: float = penalty, weight: float = weight
+        ) -> dict[str, Any]:
+            return percent(logarithms + weight * rooms.scores(told, of, answers, penalty))
 
-        shuffled = [percent(shuffle_images(right, seed)) for seed in range(SHUFFLES)]
-        way = {"photograph": name, "right": percent(right), "shuffled": shuffled, "penalty": penalty, "weight": weight}
-        result["ways"].append(way)
+        found = {"right": with_photographs(shown), "shuffled": with_photographs(shuffle_images(shown, 0))}
+        result["ways"].append({"photograph": name, "penalty": penalty, "weight": weight} | found)
     return result
-
-
-def _one(folder: Path, pattern: str) -> Path:
-    found = sorted(folder.glob(pattern))
-    if len(found) != 1:
-        raise ValueError(f"{folder} holds {len(found)} of {pattern}, and one is needed; run scale photos to its end.")
-    return found[0]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -157,10 +158,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="JSON to write")
     arguments = parser.parse_args(argv)
     result = measure(
-        _one(arguments.results, "data/photo_mix-*/samples.parquet"),
-        _one(arguments.results, "questions/daquar-*/questions.parquet"),
-        _one(arguments.results, "features/daquar_train-*"),
-        _one(arguments.results, "tokens/daquar_train-*"),
+        only_one(arguments.results, "data/photo_mix-*/samples.parquet"),
+        only_one(arguments.results, "questions/daquar-*/questions.parquet"),
+        only_one(arguments.results, "features/daquar_train-*"),
+        only_one(arguments.results, "tokens/daquar_train-*"),
     )
     write_json(arguments.output, result)
 

@@ -122,7 +122,8 @@ def measure(mix: Path, questions: Path, features: Path) -> dict[str, Any]:
     }
 
 
-def _one(folder: Path, pattern: str) -> Path:
+def only_one(folder: Path, pattern: str) -> Path:
+    """The one path of a results folder that has the pattern; none or several are a ValueError."""
     found = sorted(folder.glob(pattern))
     if len(found) != 1:
         raise ValueError(f"{folder} holds {len(found)} of {pattern}, and one is needed; run scale photos to its end.")
@@ -135,9 +136,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="JSON to write")
     arguments = parser.parse_args(argv)
     result = measure(
-        _one(arguments.results, "data/photo_mix-*/samples.parquet"),
-        _one(arguments.results, "questions/daquar-*/questions.parquet"),
-        _one(arguments.results, "features/daquar_train-*"),
+        only_one(arguments.results, "data/photo_mix-*/samples.parquet"),
+        only_one(arguments.results, "questions/daquar-*/questions.parquet"),
+        only_one(arguments.results, "features/daquar_train-*"),
     )
     write_json(arguments.output, result)
 

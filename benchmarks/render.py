@@ -164,6 +164,33 @@ def questions_without_language_model(result: dict[str, Any]) -> str:
     )
 
 
+def questions_by_linear_models(result: dict[str, Any]) -> str:
+    """The section of questions_by_linear_models.py."""
+
+    def told(figure: dict[str, Any]) -> str:
+        low, high = figure["ci95"]
+        return f"{figure['value']} [{low}, {high}]"
+
+    rows = [("none", "", told(result["words_alone"]), "", "")]
+    rows += [
+        (way["photograph"], told(way["right"]), "", told(way["shuffled"]), f"{way['penalty']:g}, {way['weight']:g}")
+        for way in result["ways"]
+    ]
+    header = ("photograph by", "right photographs", "words alone", "those of other rooms", "penalty, weight")
+    return "\n\n".join(
+        [
+            "## How far linear models come with the same questions",
+            "`python -m benchmarks.questions_by_linear_models --results results/photos --output "
+            "benchmarks/measured/questions_by_linear_models.json`: logistic regression over a question's words, and "
+            "added to it a ridge regression from the photograph to the answers that were given about a room; both "
+            f"fitted to {result['trained_on']:,} questions, {result['asked']:,} asked about other rooms; exact match "
+            "in percent, 95 % intervals over photographs.",
+            table(header, rows),
+            "The last two rows differ by what the Q-Former adds to the photograph or loses of it.",
+        ]
+    )
+
+
 SECTIONS = {
     "training_throughput": throughput,
     "overhead": overhead,
@@ -172,6 +199,7 @@ SECTIONS = {
     "scoring_speed": partial(scoring_section.scoring_speed, table=table),
     "search_speed": partial(search_sections.search_speed, table=table),
     "questions_without_language_model": questions_without_language_model,
+    "questions_by_linear_models": questions_by_linear_models,
     "cold_start": partial(search_sections.cold_start, table=table),
 }
 

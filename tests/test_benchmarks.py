@@ -3,9 +3,10 @@
 import hashlib
 import json
 
+import numpy as np
 import pytest
 
-from benchmarks import data_path
+from benchmarks import data_path, questions_by_linear_models
 from benchmarks.overhead import save_of_full_size, shares
 from benchmarks.render import FOLDER, render
 from benchmarks.resume_anywhere import BATCH, first_batch, make_index
@@ -16,8 +17,6 @@ def test_the_readme_of_the_benchmarks_is_rendered_from_the_measured_files():
 
 
 def test_the_loader_that_is_measured_gives_the_batches_of_a_training_at_any_step(tmp_path):
-    import numpy as np
-
     from workflow_scripts.training.order import BatchOrder
 
     make_index(tmp_path / "index", 1000)
@@ -37,6 +36,43 @@ def test_the_overhead_is_the_sum_of_its_parts_as_a_share_of_a_minute(tmp_path):
     assert min(save_of_full_size(tmp_path)) > 0
     (last, _) = sorted(tmp_path.iterdir(), reverse=True)
     assert sum(path.stat().st_size for path in last.iterdir()) > 3 * 4 * 3_149_824
+
+
+def test_linear_models_find_what_rooms_hold_and_what_words_make_usual():
+    rng = np.random.default_rng(0)
+    things = ["bed", "sink", "desk", "stove"]
+    kinds = rng.integers(4, size=120)
+    described = np.eye(4)[kinds] + 0.3 * rng.standard_normal((120, 4))
+    images = [f"rooms/{number}" for number in range(120)]
+    rows = [
+        row
+        for image, kind in zip(images, kinds, strict=True)
+        for row in (
+            {"image": image, "query": "what is in the middle?", "answer": things[kind]},
+            {"image": image, "query": "what colour is the wall?", "answer": "white"},
+        )
+    ]
+    answers = np.unique([row["answer"] for row in rows])
+    told, asked = rows[:180], rows[180:]
+    words = questions_by_linear_models.by_words(told, asked, answers)
+    of_words = questions_by_linear_models.exact_match(words, asked, answers)
+    assert of_words[1::2].all(), "the colour is the same everywhere"
+    assert of_words[::2].mean() < 0.6
+
+    rooms = questions_by_linear_models.Rooms(described, images)
+    halves = np.arange(90), np.arange(90, 180)
+    folds = [
+        (kept, left, questions_by_linear_models.by_words([told[n] for n in kept], [told[n] for n in left], answers))
+        for kept, left in (halves, halves[::-1])
+    ]
+    penalty, weight = questions_by_linear_models.choose(rooms, told, folds, answers)
+    assert weight > 0
+    shown = [row["image"] for row in asked]
+    scores = words + weight * rooms.scores(told, shown, answers, penalty)
+    assert questions_by_linear_models.exact_match(scores, asked, answers).mean() > 0.85
+    moved = [*shown[2:], *shown[:2]]
+    others = words + weight * rooms.scores(told, moved, answers, penalty)
+    assert questions_by_linear_models.exact_match(others, asked, answers).mean() < 0.8
 
 
 @pytest.mark.slow
