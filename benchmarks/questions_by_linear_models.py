@@ -10,7 +10,6 @@ asked once: with their photographs, with those of other rooms, and by words alon
 the query outputs, or by the vision encoder's own tokens, which tells what the Q-Former loses.
 """
 
-import argparse
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -21,7 +20,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
-from benchmarks.questions_without_language_model import only_one
+from benchmarks.questions_without_language_model import only_one, questions_of, read_arguments
 from workflow_scripts.command_line import progress, run_command, write_json
 from workflow_scripts.evaluation.predict import shuffle_images
 from workflow_scripts.evaluation.predictions import read_questions
@@ -153,17 +152,9 @@ def measure(mix: Path, questions: Path, features: Path, tokens: Path) -> dict[st
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, required=True, help="results folder of scale photos")
-    parser.add_argument("--output", type=Path, required=True, help="JSON to write")
-    arguments = parser.parse_args(argv)
-    result = measure(
-        only_one(arguments.results, "data/photo_mix-*/samples.parquet"),
-        only_one(arguments.results, "questions/daquar-*/questions.parquet"),
-        only_one(arguments.results, "features/daquar_train-*"),
-        only_one(arguments.results, "tokens/daquar_train-*"),
-    )
-    write_json(arguments.output, result)
+    arguments = read_arguments(__doc__, argv)
+    tokens = only_one(arguments.results, "tokens/daquar_train-*")
+    write_json(arguments.output, measure(*questions_of(arguments.results), tokens))
 
 
 if __name__ == "__main__":

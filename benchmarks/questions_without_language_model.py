@@ -130,17 +130,26 @@ def only_one(folder: Path, pattern: str) -> Path:
     return found[0]
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def read_arguments(description: str | None, argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line of a benchmark over the results of scale photos."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, required=True, help="results folder of scale photos")
     parser.add_argument("--output", type=Path, required=True, help="JSON to write")
-    arguments = parser.parse_args(argv)
-    result = measure(
-        only_one(arguments.results, "data/photo_mix-*/samples.parquet"),
-        only_one(arguments.results, "questions/daquar-*/questions.parquet"),
-        only_one(arguments.results, "features/daquar_train-*"),
+    return parser.parse_args(argv)
+
+
+def questions_of(results: Path) -> tuple[Path, Path, Path]:
+    """The mix, the questions about held-out rooms and the features of a results folder."""
+    return (
+        only_one(results, "data/photo_mix-*/samples.parquet"),
+        only_one(results, "questions/daquar-*/questions.parquet"),
+        only_one(results, "features/daquar_train-*"),
     )
-    write_json(arguments.output, result)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    arguments = read_arguments(__doc__, argv)
+    write_json(arguments.output, measure(*questions_of(arguments.results)))
 
 
 if __name__ == "__main__":
