@@ -75,7 +75,7 @@ def _fetch_from(url: str, target: Path, sha256: str | None, patience: Patience, 
             status = error.response.status_code if error.response is not None else None
             last = f"HTTP status {status}" if status else _short(error)
             if status == 404 and rewrite_url(url) != url:
-                last = f"the mirror has no file {url.partition('://')[2]}"
+                last = f"the mirror has no file {url.partition('://')[2]} (links that lead out of it are not followed)"
             if status in (401, 403) and access is not None:
                 last = f"{last}: the token has no access; ask for it, with the token's account, at {access.page}"
             if status in _PERMANENT:
