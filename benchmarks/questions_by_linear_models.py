@@ -4,10 +4,11 @@
         --output benchmarks/measured/questions_by_linear_models.json
 
 Logistic regression over a question's words gives each answer a probability. A ridge regression from the photograph
-tells for each answer whether it was given about this room at all, and its score is added. The penalty and the weight
-of that score are chosen on training rooms that both models have not seen (five folds), then the held-out rooms are
-asked once: with their photographs, with those of other rooms, and by words alone. The photograph is described by
-the query outputs, or by the vision encoder's own tokens, which tells what the Q-Former loses.
+tells for each answer whether it was given about this room at all, and its score is added. Its penalty and the weight
+of that score are chosen on training rooms that both models have not seen (five folds), that of the words' model is
+fixed; then the held-out rooms are asked: with their photographs, with those of other rooms, and by words alone. The
+photograph is described by the query outputs, or by the vision encoder's own tokens, which tells what the Q-Former
+loses.
 """
 
 from collections.abc import Sequence
