@@ -64,7 +64,7 @@ def test_a_changed_world_changes_everything():
 
 def test_settings_that_were_added_later_leave_the_ids_of_trainings_without_them():
     run = chain_of().run("pretrain")
-    assert not {"features", "q_former_query", "train_q_former"} & run.identity["settings"].keys()
+    assert not {"features", "q_former_query", "train_q_former", "low_rank"} & run.identity["settings"].keys()
     assert chain_of(pretrain={"features": "cached"}).run("pretrain").key == run.key
     assert chain_of(pretrain={"features": "online"}).run("pretrain").key != run.key
 
@@ -83,7 +83,7 @@ def test_experiments_share_the_trainings_that_are_the_same():
     found = all_chains()
     assert found["okvqa"].run("finetune").path == found["report"].run("finetune").path
     runs = {run.path for chain in found.values() for run in chain.runs}
-    own = {"report": 4, "mlp": 3, "q_former_query": 1, "q_former_trained": 2, "no_pretraining": 1}
+    own = {"report": 4, "mlp": 3, "q_former_query": 1, "q_former_trained": 2, "low_rank": 1, "no_pretraining": 1}
     own |= {"mixed": 2, "other_language_model": 2}
     assert len(runs) == sum(own.values()), "an empty query adds nothing: `q_former_query` has the report's pretraining"
 
@@ -139,7 +139,8 @@ def test_the_plain_figures_are_those_of_the_report_in_whatever_order_experiments
     found = evaluations(chains(load_settings(config, ROOT / "scales")).values())
     after = {evaluation.figure: evaluation.run.name for evaluation in found if evaluation.variant == "after"}
     plain = "visual_genome.exact_match.after"
-    others = ("hot", "mlp", "q_former_query", "q_former_trained", "no_pretraining", "mixed", "other_language_model")
+    others = ("hot", "mlp", "q_former_query", "q_former_trained", "low_rank", "no_pretraining", "mixed")
+    others += ("other_language_model",)
     assert after == {plain: "report", **{f"{plain}@{name}": name for name in others}}
 
 

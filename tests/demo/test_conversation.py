@@ -99,6 +99,27 @@ def test_an_adaptor_whose_q_former_was_trained_or_reads_the_question_answers_by_
     assert len({said[name][-1] for name in ("usual", "other", "reads")}) == 3
 
 
+def test_an_adaptor_that_was_trained_with_additions_to_the_language_model_answers_by_them(
+    system, tiny_results, tmp_path
+):
+    from workflow_scripts.models.adaptor import load_adaptor, save_adaptor
+    from workflow_scripts.models.language_model import load_language_model
+    from workflow_scripts.models.low_rank import add_low_rank, is_low_rank
+
+    usual, folder = tiny_results / "finetune/report-2/adaptor.safetensors", tiny_results / "models/language_model-bbb"
+    model, _ = load_language_model(folder)
+    add_low_rank(model, 2)
+    additions = {name: weight.detach() for name, weight in model.named_parameters() if is_low_rank(name)}
+    save_adaptor(load_adaptor(usual), tmp_path / "none yet", low_rank=additions)
+    save_adaptor(load_adaptor(usual), tmp_path / "other", low_rank={n: w + 0.5 for n, w in additions.items()})
+    files = {"usual": usual, "none yet": tmp_path / "none yet", "other": tmp_path / "other"}
+    conversation = Conversation(system.conversation._extractor, folder, files)
+    look, settings = conversation.look_at(random_picture(2))[0], AnswerSettings(max_new_tokens=12)
+    said = {name: list(conversation.answer(look, "what colour?", settings, threading.Event(), name)) for name in files}
+    assert said["none yet"][-1] == said["usual"][-1] != said["other"][-1]
+    assert len(said["other"]) > 1, "it grows as the others do"
+
+
 @pytest.mark.parametrize("beams", [1, 4])
 def test_stop_ends_an_answer_at_the_token_that_it_is_at(system, beams):
     conversation, stop = system.conversation, threading.Event()

@@ -4,7 +4,13 @@ import pytest
 from tiny_feature_extractor import build_tiny_model
 
 from workflow_scripts.config.training import TrainingSettings
-from workflow_scripts.planning.flops import LanguageModel, adaptor_parameters, adaptor_step, feature_extraction
+from workflow_scripts.planning.flops import (
+    LanguageModel,
+    adaptor_parameters,
+    adaptor_step,
+    feature_extraction,
+    low_rank_step,
+)
 from workflow_scripts.planning.memory import activation_bytes, dividing_devices, training_memory
 
 MODEL = LanguageModel(width=64, intermediate=176, layers=3, heads=4, key_value_heads=2, vocabulary=300)
@@ -28,15 +34,19 @@ def build(model, dtype=None, attention="eager"):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["linear", "mlp"])
-def test_a_training_step_counts_as_many_operations_as_pytorch_does(kind):
+@pytest.mark.parametrize(("kind", "rank"), [("linear", None), ("mlp", None), ("linear", 4)])
+def test_a_training_step_counts_as_many_operations_as_pytorch_does(kind, rank):
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     from workflow_scripts.models.adaptor import build_adaptor
+    from workflow_scripts.models.low_rank import add_low_rank
     from workflow_scripts.models.vision_language_model import VisionLanguageModel
 
-    model = VisionLanguageModel(build_adaptor(kind, 24, 64), build(MODEL), prompt=None)
+    language_model = build(MODEL)
+    if rank:
+        add_low_rank(language_model, rank)
+    model = VisionLanguageModel(build_adaptor(kind, 24, 64), language_model, prompt=None)
     ids = torch.randint(0, 300, (2, 20)).tolist()
     with FlopCounterMode(display=False) as counted:
         model(
@@ -44,13 +54,24 @@ def test_a_training_step_counts_as_many_operations_as_pytorch_does(kind):
         ).backward()
     # PyTorch also counts the one product that makes the angles of all positions.
     angles = 2 * 28 * MODEL.width // MODEL.heads // 2
-    assert counted.get_total_flops() == 2 * adaptor_step(MODEL, kind, (8, 24), tokens=28, outputs=10) + angles
+    step = adaptor_step(MODEL, kind, (8, 24), tokens=28, outputs=10) + low_rank_step(MODEL, rank, tokens=28)
+    assert counted.get_total_flops() == 2 * step + angles
 
 
 def test_parameters_are_those_of_the_real_model():
     assert sum(weight.numel() for weight in build(MODEL).parameters()) == MODEL.parameters
     assert LLAMA_7B.parameters == 6_738_415_616
     assert adaptor_parameters("linear", 768, 4096) == 3_149_824
+
+
+def test_additions_to_the_language_model_have_as_many_parameters_as_they_really_do():
+    from workflow_scripts.models.low_rank import add_low_rank
+
+    model = build(MODEL)
+    add_low_rank(model, 4)
+    trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    assert trained == MODEL.low_rank_parameters(4)
+    assert LLAMA_7B.low_rank_parameters(16) == 39_976_960, "peft's own count for all matrices"
 
 
 @pytest.mark.slow
@@ -68,12 +89,18 @@ def test_a_picture_through_the_feature_extractor_counts_as_pytorch_does(every, t
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("precision", "width"), [("float32", 4), ("bfloat16", 2)])
-def test_activations_take_what_pytorch_keeps_for_the_backward_pass(precision, width):
+@pytest.mark.parametrize(
+    ("precision", "width", "rank"), [("float32", 4, None), ("bfloat16", 2, None), ("bfloat16", 2, 8)]
+)
+def test_activations_take_what_pytorch_keeps_for_the_backward_pass(precision, width, rank):
     import torch
+
+    from workflow_scripts.models.low_rank import add_low_rank
 
     model = LanguageModel(width=128, intermediate=400, layers=6, heads=4, key_value_heads=4, vocabulary=300)
     built = build(model, getattr(torch, precision), attention="sdpa")
+    if rank:
+        add_low_rank(built, rank)
     weights = {weight.untyped_storage().data_ptr() for weight in built.parameters()}
     kept: dict[int, int] = {}
     alive = []
@@ -88,7 +115,7 @@ def test_activations_take_what_pytorch_keeps_for_the_backward_pass(precision, wi
     embeds = torch.randn(2, 48, 128, dtype=getattr(torch, precision), requires_grad=True)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         built.model(inputs_embeds=embeds * 1, attention_mask=torch.ones(2, 48, dtype=torch.long), use_cache=False)
-    assert sum(kept.values()) == pytest.approx(activation_bytes(model, 2 * 48, width), rel=0.03)
+    assert sum(kept.values()) == pytest.approx(activation_bytes(model, 2 * 48, width, rank), rel=0.03)
 
 
 def settings(**values):

@@ -206,7 +206,8 @@ def test_settings_and_options_that_do_not_fit_are_said_before_anything_runs(onli
 def test_defaults_of_settings_that_were_added_are_no_part_of_an_identity():
     from workflow_scripts.config.training import TrainingSettings
 
-    assert not {"features", "q_former_query", "train_q_former"} & TrainingSettings(**SMALLEST).defining().keys()
+    added = {"features", "q_former_query", "train_q_former", "low_rank", "low_rank_learning_rate_share"}
+    assert not added & TrainingSettings(**SMALLEST).defining().keys()
     changed = TrainingSettings(**SMALLEST, features="online", train_q_former=True).defining()
     assert (changed["features"], changed["train_q_former"]) == ("online", True)
     assert "q_former_query" not in changed

@@ -42,6 +42,21 @@ class TrainingSettings(Section):
         "adaptor begins from nothing.",
         json_schema_extra=ADDED,
     )
+    low_rank: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="Train additions of this rank to the language model's matrices with the adaptor (LoRA); null "
+        "leaves the language model frozen.",
+        json_schema_extra=ADDED,
+    )
+    low_rank_learning_rate_share: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="The learning rate of these additions as a share of the adaptor's.",
+        json_schema_extra=ADDED,
+    )
     standardise_features: bool = Field(
         False,
         description="Start the adaptor as if features were standardised and soft tokens as wide as the "

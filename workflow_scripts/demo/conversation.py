@@ -15,9 +15,10 @@ import torch
 from PIL import Image
 
 from workflow_scripts.config.demo import AnswerSettings
-from workflow_scripts.models.adaptor import load_adaptor
+from workflow_scripts.models.adaptor import has_low_rank, load_adaptor
 from workflow_scripts.models.feature_extractor import FeatureExtractor
 from workflow_scripts.models.language_model import load_language_model
+from workflow_scripts.models.low_rank import load_language_model_of
 from workflow_scripts.models.online_features import needs_pictures, online_features_of
 from workflow_scripts.models.prompt import Prompt
 from workflow_scripts.models.vision_language_model import VisionLanguageModel
@@ -39,7 +40,10 @@ class Look:
 
 
 class Conversation:
-    """One language model that answers about pictures through one of several adaptors, one question at a time."""
+    """One language model that answers about pictures through one of several adaptors, one question at a time.
+
+    An adaptor that was trained with additions to the language model has a copy of it to itself.
+    """
 
     def __init__(self, extractor: FeatureExtractor, language_model: Path, adaptors: Mapping[str, Path]) -> None:
         # Precision and device as in `evaluation.predict`.
@@ -52,14 +56,13 @@ class Conversation:
         self._models = {
             name: VisionLanguageModel(
                 load_adaptor(path).to(self._device),
-                frozen,
+                load_language_model_of(path, language_model, dtype, self._device)[0] if has_low_rank(path) else frozen,
                 prompt,
                 online_features_of(path, extractor) if needs_pictures(path) else None,
             ).eval()
             for name, path in adaptors.items()
         }
         self._prompt = prompt
-        self._language_model = frozen
         self._one_at_a_time = threading.Lock()
 
     @property
@@ -140,7 +143,7 @@ class Conversation:
                 tokens.append(int(ids[0, -1]))
                 news.put(("part", self._prompt.decode(tokens).rstrip("\ufffd")))
 
-        hook = self._language_model.register_forward_pre_hook(before_each_token, with_kwargs=True)
+        hook = model.language_model.register_forward_pre_hook(before_each_token, with_kwargs=True)
         try:
             images = torch.from_numpy(look.query_output) if model.features is None else look.pixels
             return model.generate(

@@ -70,7 +70,7 @@ def answer_questions(
     import torch
 
     from workflow_scripts.models.adaptor import load_adaptor
-    from workflow_scripts.models.language_model import load_language_model
+    from workflow_scripts.models.low_rank import load_language_model_of
     from workflow_scripts.models.prompt import Prompt
     from workflow_scripts.models.vision_language_model import VisionLanguageModel
 
@@ -81,7 +81,7 @@ def answer_questions(
     device = "cuda" if cuda else "cpu"
     dtype = torch.bfloat16 if cuda and torch.cuda.is_bf16_supported() else torch.float16 if cuda else torch.float32
     inputs, online = open_images(given, adaptor, device)
-    frozen, tokenizer = load_language_model(language_model, dtype=dtype, device=device)
+    frozen, tokenizer = load_language_model_of(adaptor, language_model, dtype, device)
     model = VisionLanguageModel(load_adaptor(adaptor).to(device), frozen, Prompt(tokenizer), online).eval()
 
     queries = [question["query"] for question in questions]

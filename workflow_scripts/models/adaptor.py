@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from workflow_scripts.command_line import write_atomically
 
 KINDS = ("linear", "mlp")
-_Q_FORMER = "q_former."
+# What may be trained beside the adaptor lies in its file too, under these prefixes.
+_Q_FORMER, _LOW_RANK = "q_former.", "low_rank."
 
 
 class LinearAdaptor(nn.Module):
@@ -111,10 +112,12 @@ def save_adaptor(
     path: Path,
     metadata: Mapping[str, Any] | None = None,
     q_former: Mapping[str, Tensor] | None = None,
+    low_rank: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write an adaptor as one safetensors file whose metadata name its kind and widths.
 
-    Weights of a Q-Former that was trained with it stand in the same file: one is of no use without the other.
+    Weights of a Q-Former and low-rank additions to the language model that were trained with it stand in the same
+    file: one is of no use without the other.
     """
     header = {key: value if isinstance(value, str) else json.dumps(value) for key, value in (metadata or {}).items()}
     header |= {
@@ -122,7 +125,9 @@ def save_adaptor(
         "in_features": str(adaptor.in_features),
         "out_features": str(adaptor.out_features),
     }
-    named = adaptor.state_dict() | {_Q_FORMER + name: tensor for name, tensor in (q_former or {}).items()}
+    named = adaptor.state_dict()
+    for prefix, part in ((_Q_FORMER, q_former), (_LOW_RANK, low_rank)):
+        named |= {prefix + name: tensor for name, tensor in (part or {}).items()}
     state = {name: tensor.detach().to("cpu", torch.float32).contiguous() for name, tensor in named.items()}
     write_atomically(path, _with_sorted_header(save(state, metadata=header)))
 
@@ -157,7 +162,7 @@ def load_adaptor(path: Path) -> Adaptor:
     metadata = read_adaptor_metadata(path)
     adaptor = build_adaptor(metadata["kind"], int(metadata["in_features"]), int(metadata["out_features"]))
     try:
-        adaptor.load_state_dict(_read_tensors(path, of_q_former=False))
+        adaptor.load_state_dict(_read_tensors(path, ""))
     except RuntimeError as error:
         raise ValueError(f"The weights in {path} do not fit the kind and widths that it states: {error}") from error
     return adaptor.eval()
@@ -166,18 +171,37 @@ def load_adaptor(path: Path) -> Adaptor:
 def read_q_former_weights(path: Path) -> dict[str, Tensor]:
     """Return the weights of the Q-Former that an adaptor was trained with; none where that one was frozen."""
     read_adaptor_metadata(path)
-    return {name.removeprefix(_Q_FORMER): value for name, value in _read_tensors(path, of_q_former=True).items()}
+    return _read_tensors(path, _Q_FORMER)
+
+
+def read_low_rank_weights(path: Path) -> dict[str, Tensor]:
+    """Return the additions to the language model that an adaptor was trained with; none where that one was frozen."""
+    read_adaptor_metadata(path)
+    return _read_tensors(path, _LOW_RANK)
 
 
 def has_q_former(path: Path) -> bool:
     """Whether an adaptor was trained with a Q-Former, whose weights are in its file then."""
+    return _has(path, _Q_FORMER)
+
+
+def has_low_rank(path: Path) -> bool:
+    """Whether an adaptor was trained with additions to the language model, which are in its file then."""
+    return _has(path, _LOW_RANK)
+
+
+def _has(path: Path, prefix: str) -> bool:
     read_adaptor_metadata(path)
     with safe_open(path, framework="pt") as file:
-        return any(name.startswith(_Q_FORMER) for name in file.keys())  # noqa: SIM118 (not a mapping)
+        return any(name.startswith(prefix) for name in file.keys())  # noqa: SIM118 (not a mapping)
 
 
-def _read_tensors(path: Path, of_q_former: bool) -> dict[str, Tensor]:
-    """Read the Q-Former's weights alone, or all others: the adaptor's are a small part of the file beside them."""
+def _read_tensors(path: Path, prefix: str) -> dict[str, Tensor]:
+    """Read what stands under a prefix, or the adaptor's own alone, which is a small part of the file beside others."""
     with safe_open(path, framework="pt") as file:
-        names = [name for name in file.keys() if name.startswith(_Q_FORMER) is of_q_former]  # noqa: SIM118
-        return {name: file.get_tensor(name) for name in names}
+        names = [
+            name
+            for name in file.keys()  # noqa: SIM118 (not a mapping)
+            if (name.startswith(prefix) if prefix else not name.startswith((_Q_FORMER, _LOW_RANK)))
+        ]
+        return {name.removeprefix(prefix): file.get_tensor(name) for name in names}

@@ -9,6 +9,7 @@ from torch.nn import functional
 from transformers import DynamicCache, PreTrainedModel
 
 from workflow_scripts.models.adaptor import Adaptor
+from workflow_scripts.models.low_rank import is_low_rank
 from workflow_scripts.models.packing import Row, attention_mask, lay_out
 from workflow_scripts.models.prompt import Prompt
 
@@ -19,8 +20,8 @@ Ids = Sequence[Sequence[int]]
 
 
 class VisionLanguageModel(nn.Module):
-    """The system behind one image and one query; only its adaptor has parameters that require gradients, and the
-    Q-Former where that is trained too.
+    """The system behind one image and one query; only its adaptor has parameters that require gradients, and where
+    they are trained too the Q-Former and low-rank additions to the language model.
 
     An image is given as its cached query output [B, Q, D], or, where there are `features`, as pixels [B, 3, H, W].
     In shapes: B batch, Q queries, D feature width, W width of the language model, T tokens.
@@ -41,7 +42,9 @@ class VisionLanguageModel(nn.Module):
                 f"embeddings are {width} wide; train an adaptor for this language model."
             )
         self.adaptor = adaptor
-        self.language_model = language_model.requires_grad_(False).eval()
+        for name, parameter in language_model.named_parameters():
+            parameter.requires_grad_(parameter.requires_grad and is_low_rank(name))
+        self.language_model = language_model.eval()
         self.prompt = prompt
         self.features = features
         self.q_former = features.q_former if features is not None and features.trained else None

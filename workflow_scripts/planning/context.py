@@ -1,9 +1,11 @@
 """What a plan is made of: configuration, machine, and what earlier runs measured."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from workflow_scripts.command_line import read_json
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.vision import QformerGeometry
 from workflow_scripts.planning import measured
-from workflow_scripts.planning.flops import LanguageModel, adaptor_step, online_features
+from workflow_scripts.planning.flops import LanguageModel, adaptor_step, low_rank_step, online_features
 from workflow_scripts.planning.geometry import language_model_of_folder
 from workflow_scripts.planning.machines import Machine
 
@@ -93,13 +95,7 @@ def flops_of_training(training: measured.Training) -> float | None:
     geometry = QformerGeometry.model_validate(read_json(extractor))
     settings = training.record["settings"]
     lengths = np.load(bounds)
-    adapting = _flops_of_samples(
-        language_model_of_folder(language_model.parent),
-        settings["adaptor"],
-        geometry,
-        lengths,
-        settings.get("samples_per_image", 1),
-    )
+    adapting = _flops_of_samples(language_model_of_folder(language_model.parent), settings, geometry, lengths)
     if settings.get("features") != "online":
         return adapting
     texts = float((lengths[:, -1] - lengths[:, 3]).mean())
@@ -107,8 +103,11 @@ def flops_of_training(training: measured.Training) -> float | None:
 
 
 def _flops_of_samples(
-    model: LanguageModel, adaptor: str, geometry: QformerGeometry, bounds: np.ndarray, together: int
+    model: LanguageModel, settings: Mapping[str, Any], geometry: QformerGeometry, bounds: np.ndarray
 ) -> float:
     answers = float((bounds[:, 3] - bounds[:, 2]).mean())
+    together = settings.get("samples_per_image", 1)
     tokens = float((bounds[:, 3] - bounds[:, 0]).mean()) + geometry.num_query_token / together
-    return adaptor_step(model, adaptor, (geometry.num_query_token, geometry.qformer_width), tokens, answers)
+    features = (geometry.num_query_token, geometry.qformer_width)
+    step = adaptor_step(model, settings["adaptor"], features, tokens, answers)
+    return step + low_rank_step(model, settings.get("low_rank"), tokens)

@@ -34,6 +34,12 @@ class LanguageModel:
         key_value = self.width * self.key_value_heads // self.heads
         return 2 * self.width**2 + 2 * self.width * key_value + 3 * self.width * self.intermediate
 
+    def low_rank_parameters(self, rank: int) -> int:
+        """Weights of additions of a rank to the matrices of all layers: a column and a row of each, so many times."""
+        key_value = self.width * self.key_value_heads // self.heads
+        attention = 2 * (self.width + self.width) + 2 * (self.width + key_value)
+        return self.layers * rank * (attention + 3 * (self.width + self.intermediate))
+
     @property
     def parameters(self) -> int:
         """All weights: layers with their norms, embeddings and, where it is another matrix, the output's."""
@@ -68,6 +74,11 @@ def adaptor_step(model: LanguageModel, kind: str, features: tuple[int, int], tok
     queries, width = features
     training = adaptor_training(kind, width, model.width, queries)
     return training + model.forward(tokens, outputs) + model.backward_to_input(tokens, outputs)
+
+
+def low_rank_step(model: LanguageModel, rank: int | None, tokens: float) -> float:
+    """Of training additions of a rank, if any, on T tokens: forward, and gradients of input and weights."""
+    return 6 * tokens * model.low_rank_parameters(rank) if rank else 0.0
 
 
 def vision_encoder(geometry: QformerGeometry) -> tuple[float, int, int, float]:

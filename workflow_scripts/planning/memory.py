@@ -27,13 +27,17 @@ class TrainingMemory:
         return self.weights + self.adaptor + self.activations + self.logits + self.framework
 
 
-def activation_bytes(model: LanguageModel, tokens: float, bytes_per_value: int) -> float:
+def activation_bytes(model: LanguageModel, tokens: float, bytes_per_value: int, low_rank: int | None = None) -> float:
     """What the backward pass through frozen layers needs of T tokens.
 
     A frozen matrix needs nothing of its input. Kept are the inputs of two norms (in fp32), queries, keys, values and
-    output of the attention, and three tensors of the feed-forward part.
+    output of the attention, and three tensors of the feed-forward part. An addition to a matrix does need its input,
+    and what it makes of it.
     """
-    return model.layers * tokens * (8 * model.width + bytes_per_value * (4 * model.width + 3 * model.intermediate))
+    values = 4 * model.width + 3 * model.intermediate
+    if low_rank:
+        values += 3 * model.width + model.intermediate + 7 * low_rank
+    return model.layers * tokens * (8 * model.width + bytes_per_value * values)
 
 
 def training_memory(
@@ -47,7 +51,7 @@ def training_memory(
     """Return what training takes on each of some devices.
 
     Args:
-        adaptor: the adaptor's parameters, and the Q-Former's where it is trained.
+        adaptor: the adaptor's parameters, and those of what is trained beside it.
         lengths: tokens and answer tokens of the longest samples, which batches grouped by length may be full of.
         half: whether the device computes in bf16 or fp16.
     """
@@ -62,7 +66,7 @@ def training_memory(
     return TrainingMemory(
         weights=weights,
         adaptor=adaptor * (2 * width + 12 / parts),
-        activations=activation_bytes(model, micro * tokens, width),
+        activations=activation_bytes(model, micro * tokens, width, settings.low_rank),
         # Logits, their copy in fp32, the log-softmax and its gradient.
         logits=micro * answers * model.vocabulary * (width + 12),
         framework=FRAMEWORK_BYTES[half],

@@ -15,6 +15,7 @@ from workflow_scripts.planning.flops import (
     LanguageModel,
     adaptor_parameters,
     adaptor_step,
+    low_rank_step,
     online_features,
     q_former_parameters,
 )
@@ -43,6 +44,7 @@ def training_stage(context: Context, chain: Chain, stage: str) -> Stage:
     devices = dividing_devices(settings, machine.gpus) if machine.has_gpus else 1
     tokens = samples.tokens - features[0] * (1 - 1 / settings.samples_per_image)
     flops = adaptor_step(model, settings.adaptor, features, tokens, samples.answer_tokens)
+    flops += low_rank_step(model, settings.low_rank, tokens)
     looking = 0.0
     if settings.features == "online":
         around = features[0] + known()["prompt_tokens"]["count"] + samples.answer_tokens
@@ -66,6 +68,8 @@ def training_stage(context: Context, chain: Chain, stage: str) -> Stage:
     trained = adaptor_parameters(settings.adaptor, geometry.qformer_width, model.width)
     if settings.train_q_former:
         trained += round(q_former_parameters(geometry))
+    if settings.low_rank:
+        trained += model.low_rank_parameters(settings.low_rank)
     weights = model.parameters * (2 if machine.has_gpus else 4)
     notes = [
         f"{flops:.3g} FLOPs a sample, {samples.tokens:.0f} tokens of which {samples.answer_tokens:.0f} are answer "

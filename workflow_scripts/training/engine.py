@@ -68,13 +68,17 @@ def engine_config(settings: TrainingSettings, precision: str) -> dict[str, Any]:
 def build_engine(
     model: VisionLanguageModel, settings: TrainingSettings, config: dict[str, Any]
 ) -> deepspeed.DeepSpeedEngine:
-    """Wrap the model for training; the optimizer sees the adaptor's parameters, a trained Q-Former's, nothing else."""
-    adaptor = list(model.adaptor.parameters())
-    known = set(adaptor)
-    q_former = [parameter for parameter in model.parameters() if parameter.requires_grad and parameter not in known]
-    groups: list[dict[str, Any]] = [{"params": adaptor, "learning_rate_share": 1.0}]
-    if q_former:
-        groups.append({"params": q_former, "learning_rate_share": settings.q_former_learning_rate_share})
+    """Wrap the model for training; the optimizer sees the adaptor's parameters and what is trained beside it."""
+    parts = (
+        (model.adaptor, 1.0),
+        (model.q_former, settings.q_former_learning_rate_share),
+        (model.language_model, settings.low_rank_learning_rate_share),
+    )
+    groups = []
+    for part, share in parts:
+        parameters = [parameter for parameter in part.parameters() if parameter.requires_grad] if part else []
+        if parameters:
+            groups.append({"params": parameters, "learning_rate_share": share})
     optimizer = torch.optim.AdamW(
         groups,
         lr=settings.learning_rate,

@@ -23,7 +23,7 @@ PREFIX = "adaptor."
 def trained_state(engine: DeepSpeedEngine, part: str) -> dict[str, Tensor]:
     """Gather the trained fp32 weights of a part of the model from all processes; every process has to call this.
 
-    `part` is "adaptor" or "q_former"; of the latter those parameters that are not frozen.
+    `part` is "adaptor", "q_former" or "language_model"; of these those parameters that are not frozen.
     """
     state = {}
     for name, parameter in getattr(engine.module, part).named_parameters():
@@ -57,8 +57,8 @@ def export_checkpoint(folder: Path, output: Path) -> None:
     """Write the adaptor of a checkpoint in a run folder, for one process without DeepSpeed to read.
 
     Raises:
-        ValueError: the checkpoint is damaged, or its training has a Q-Former beside the adaptor, whose weights may
-            not be in it.
+        ValueError: the checkpoint is damaged, or its training has more beside the adaptor, whose weights may not be
+            in it.
     """
     record, definition = read_json(folder / "checkpoint.json"), read_json(folder.parents[1] / "definition.json")
     if broken := broken_files(folder, record["files"]):
@@ -68,6 +68,11 @@ def export_checkpoint(folder: Path, output: Path) -> None:
         raise ValueError(
             f"The training of {folder} had online features, and an adaptor of such is of use with its Q-Former only; "
             "let it end, which writes both."
+        )
+    if settings.get("low_rank"):
+        raise ValueError(
+            f"The training of {folder} has low-rank additions to the language model, and its adaptor is of use with "
+            "them only; let it end, which writes both."
         )
     state = adaptor_state_of_checkpoint(folder)
     outputs, inputs = next(value.shape for value in state.values() if value.ndim == 2)

@@ -17,8 +17,15 @@ from transformers.integrations import HfDeepSpeedConfig
 
 from workflow_scripts.config.training import TrainingSettings
 from workflow_scripts.features.image_inputs import ImageInputs, open_cached, open_pixels
-from workflow_scripts.models.adaptor import Adaptor, build_adaptor, load_adaptor, read_q_former_weights
+from workflow_scripts.models.adaptor import (
+    Adaptor,
+    build_adaptor,
+    load_adaptor,
+    read_low_rank_weights,
+    read_q_former_weights,
+)
 from workflow_scripts.models.language_model import load_language_model
+from workflow_scripts.models.low_rank import add_low_rank, load_low_rank, rank_of
 from workflow_scripts.models.online_features import OnlineFeatures
 from workflow_scripts.models.prompt import Prompt
 from workflow_scripts.models.vision_language_model import VisionLanguageModel
@@ -77,6 +84,7 @@ def assemble(arguments: argparse.Namespace, settings: TrainingSettings, folder: 
     sharding = HfDeepSpeedConfig(config) if settings.zero_stage == 3 else None
     language_model, tokenizer = load_language_model(arguments.language_model, DTYPES[precision], device())
     del sharding
+    _add_low_rank(arguments.initial_adaptor, settings, language_model)
     inputs, online = _images(arguments, settings)
     prompt = Prompt(tokenizer)
     tables = {"samples": arguments.samples, "validation": arguments.validation_samples}
@@ -125,6 +133,21 @@ def _images(arguments: argparse.Namespace, settings: TrainingSettings) -> tuple[
     pixels, extractor = open_pixels(arguments.images, arguments.feature_extractor, str(device()))
     weights = read_q_former_weights(initial) if initial is not None else None
     return pixels, OnlineFeatures(extractor, settings.q_former_query, weights, settings.train_q_former)
+
+
+def _add_low_rank(initial: Path | None, settings: TrainingSettings, language_model: PreTrainedModel) -> None:
+    """Put low-rank additions into the language model: those of the adaptor to go on from, or new ones to train."""
+    weights = read_low_rank_weights(initial) if initial is not None else {}
+    if weights and settings.low_rank not in (None, rank_of(weights)):
+        raise ValueError(
+            f"--initial-adaptor {initial} has low-rank additions of rank {rank_of(weights)}, but low_rank = "
+            f"{settings.low_rank}; set {rank_of(weights)} to train them further, or null to leave them as they are."
+        )
+    if weights:
+        load_low_rank(language_model, weights, initial, trained=settings.low_rank is not None)
+    elif settings.low_rank:
+        torch.manual_seed(settings.seed)
+        add_low_rank(language_model, settings.low_rank)
 
 
 def _prepared(arguments: argparse.Namespace, name: str) -> Path:

@@ -163,7 +163,7 @@ def _finish(
     arguments: argparse.Namespace, settings: TrainingSettings, folder: RunFolder | None, loop: "TrainingLoop"
 ) -> None:
     """Export the adaptor and write the record of the run; every process has to call this."""
-    from workflow_scripts.models.adaptor import build_adaptor, save_adaptor
+    from workflow_scripts.models.adaptor import build_adaptor, read_low_rank_weights, save_adaptor
     from workflow_scripts.models.online_features import READS_QUERY
     from workflow_scripts.training.export import trained_state
     from workflow_scripts.training.process_group import world_size
@@ -171,11 +171,15 @@ def _finish(
     model = loop.engine.module
     state = trained_state(loop.engine, "adaptor")
     q_former = trained_state(loop.engine, "q_former") if settings.train_q_former else {}
+    low_rank = trained_state(loop.engine, "language_model") if settings.low_rank else {}
     if folder is None:
         return
-    trainable = sum(value.numel() for value in (*state.values(), *q_former.values()))
-    if model.features is not None:  # what was trained before, and is frozen here, is of use with it only
+    trainable = sum(value.numel() for value in (*state.values(), *q_former.values(), *low_rank.values()))
+    # What was trained before, and is frozen here, is of use with it only.
+    if model.features is not None:
         q_former = model.features.own_weights | q_former
+    if arguments.initial_adaptor is not None:
+        low_rank = read_low_rank_weights(arguments.initial_adaptor) | low_rank
     trained = model.adaptor
     adaptor = build_adaptor(trained.kind, trained.in_features, trained.out_features)
     adaptor.load_state_dict(state)
@@ -184,7 +188,7 @@ def _finish(
     metadata = {"run_id": identifier, "stage": arguments.stage}
     if settings.q_former_query:
         metadata[READS_QUERY] = "true"
-    save_adaptor(adaptor, target, metadata, q_former)
+    save_adaptor(adaptor, target, metadata, q_former, low_rank)
     samples = check_manifest(arguments.samples, arguments.samples_manifest)
     command = [Path(sys.executable).name, "-m", "workflow_scripts.training.train_adaptor", *arguments.argv]
     definition = folder.definition

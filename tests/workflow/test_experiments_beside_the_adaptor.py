@@ -1,4 +1,4 @@
-"""The experiments with another Q-Former on a finished run of scale `tiny`, from the samples to the table of scores."""
+"""Experiments that train or change more than the adaptor, at scale `tiny`, from the samples to the table of scores."""
 
 import csv
 import json
@@ -7,19 +7,19 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-NEW = ("q_former_query", "q_former_trained")
+NEW = ("q_former_query", "q_former_trained", "low_rank")
 
 
 @pytest.fixture
 def experiments(project):
-    """The project with the report's experiment and those of another Q-Former run in it."""
+    """The project with the report's experiment and these run in it."""
     project.keep_experiments(*NEW)
-    assert project.planned("experiments")["train_adaptor"] == 3, "an empty query leaves the report's pretraining"
+    assert project.planned("experiments")["train_adaptor"] == 4, "two have the report's pretraining"
     project.snakemake("experiments")
     return project
 
 
-def test_a_q_former_with_the_query_and_one_that_is_trained_are_scored_beside_the_report(experiments):
+def test_other_q_formers_and_additions_to_the_language_model_are_scored_beside_the_report(experiments):
     scale = experiments.folder / "results/tiny"
     with open(scale / "experiments/experiments.csv", newline="") as stream:
         table = {row.pop("label"): row for row in csv.DictReader(stream)}
@@ -33,6 +33,8 @@ def test_a_q_former_with_the_query_and_one_that_is_trained_are_scored_beside_the
     adaptor = runs["report", "finetune"]["trainable_parameters"]
     assert runs["q_former_query", "finetune"]["trainable_parameters"] == adaptor
     assert runs["q_former_trained", "pretrain"]["trainable_parameters"] > adaptor
+    assert runs["low_rank", "finetune"]["trainable_parameters"] > adaptor
+    assert runs["low_rank", "finetune"]["initial_adaptor"] == runs["report", "pretrain"]["adaptor_sha256"]
     first, second = (runs["q_former_trained", stage] for stage in ("pretrain", "finetune"))
     assert second["initial_adaptor"] == first["adaptor_sha256"]
 
@@ -41,7 +43,7 @@ def test_a_q_former_with_the_query_and_one_that_is_trained_are_scored_beside_the
         path.parent.name.rsplit("-", 1)[0]: path.read_text()
         for path in scale.glob("evaluation/visual_genome/after-*/predictions.jsonl")
     }
-    assert len(set(answers.values())) == len(answers) == 3
+    assert len(set(answers.values())) == len(answers) == 4
     assert not experiments.planned("experiments")
 
 
