@@ -42,7 +42,8 @@ def held_answer(conversation, token=2):
                     raise RuntimeError("nobody stopped this answer")
                 time.sleep(0.02)
 
-    hook = conversation._models[conversation.adaptors[0]].language_model.register_forward_pre_hook(hold)  # comes before the one of the answer itself
+    model = conversation._models[conversation.adaptors[0]].language_model
+    hook = model.register_forward_pre_hook(hold)  # comes before the one of the answer itself
     try:
         with mock.patch.object(conversation, "answer", answer):
             yield held
