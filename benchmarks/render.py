@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import data_section, scoring_section, search_sections
+from benchmarks import data_section, photos_section, scoring_section, search_sections
 from workflow_scripts.command_line import read_json, write_atomically
 
 FOLDER = Path(__file__).resolve().parent
@@ -200,6 +200,7 @@ SECTIONS = {
     "search_speed": partial(search_sections.search_speed, table=table),
     "questions_without_language_model": questions_without_language_model,
     "questions_by_linear_models": questions_by_linear_models,
+    "language_models_of_photos": partial(photos_section.language_models, table=table),
     "cold_start": partial(search_sections.cold_start, table=table),
 }
 

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import data_path, questions_by_linear_models
+from benchmarks import data_path, language_models_of_photos, questions_by_linear_models
 from benchmarks.overhead import save_of_full_size, shares
 from benchmarks.render import FOLDER, render
 from benchmarks.resume_anywhere import BATCH, first_batch, make_index
@@ -73,6 +73,52 @@ def test_linear_models_find_what_rooms_hold_and_what_words_make_usual():
     moved = [*shown[2:], *shown[:2]]
     others = words + weight * rooms.scores(told, moved, answers, penalty)
     assert questions_by_linear_models.exact_match(others, asked, answers).mean() < 0.8
+
+
+def write_training(folder, name, run_id, initial, adaptor, precision="auto"):
+    record = {
+        "run_id": run_id,
+        "initial_adaptor": initial,
+        "adaptor_sha256": adaptor,
+        "trainable_parameters": 98560,
+        "settings": {"precision": precision},
+        "seconds": 90,
+        "environment": {"threads": 1, "cpu": "A processor, 2 threads"},
+    }
+    (folder / f"{name}-{run_id}").mkdir(parents=True)
+    (folder / f"{name}-{run_id}" / "run.json").write_text(json.dumps(record))
+
+
+def write_scores(folder, run_id, **values):
+    folder.mkdir(parents=True)
+    figures = [{"id": name, "value": value, "ci95": [value - 1, value + 1], "n": 9} for name, value in values.items()]
+    (folder / "scores.json").write_text(json.dumps({"adaptor_run_id": run_id, "figures": figures}))
+
+
+def test_rows_of_other_language_models_are_read_from_the_scores_of_their_own_trainings(tmp_path):
+    results, output = tmp_path / "photos", tmp_path / "measured" / "rows.json"
+    write_training(results / "pretrain", "report", "p1", None, "one")
+    write_training(results / "pretrain", "low_rank", "p2", None, "two")
+    write_training(results / "finetune", "report", "f1", "one", "three")
+    write_training(results / "finetune", "low_rank", "f2", "two", "four", "bf16")
+    evaluation = results / "evaluation"
+    write_scores(evaluation / "captions" / "a", "p1", **{"flickr8k.captions.cider": 29.0})
+    write_scores(evaluation / "captions" / "b", "p2", **{"flickr8k.captions.cider@low_rank": 31.0})
+    write_scores(evaluation / "daquar" / "a", "f2", **{"daquar.exact_match.after@low_rank": 19.0, "other": 1.0})
+    write_scores(evaluation / "daquar" / "b", None, **{"daquar.exact_match.after": 7.0})
+    rows = ["--row", "frozen", str(results), "report", "--row", "not frozen", str(results), "low_rank"]
+    language_models_of_photos.main([*rows, "--output", str(output)])
+    frozen, other = json.loads(output.read_text())["rows"]
+    assert {name: figure["value"] for name, figure in frozen["figures"].items()} == {"flickr8k.captions.cider": 29.0}
+    assert {name: figure["value"] for name, figure in other["figures"].items()} == {
+        "flickr8k.captions.cider": 31.0,
+        "daquar.exact_match.after": 19.0,
+    }
+    text = render(output.parent)
+    assert "| not frozen | 31.0 [30.0, 32.0] | not measured |" in text
+    assert "| not frozen | 98,560 | 1.5 | 1.5 | fp32, bf16 |" in text
+    with pytest.raises(ValueError, match="holds 0 finetunings of experiment mlp"):
+        language_models_of_photos.main(["--row", "x", str(results), "mlp", "--output", str(output)])
 
 
 @pytest.mark.slow

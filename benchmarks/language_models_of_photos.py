@@ -1,0 +1,79 @@
+"""What scale photos comes to with another language model, or with one that is not wholly frozen.
+
+    python -m benchmarks.language_models_of_photos --row "small LLaMA, frozen" results/photos report \
+        --row "the same with additions" results/photos low_rank \
+        --output benchmarks/measured/language_models_of_photos.json
+
+A row is a name, the results of the scale, and the name of an experiment in them. Its figures are read from the scores
+of that experiment's own trainings, their settings and times from the records of these.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.command_line import read_json, run_command, write_json
+
+FIGURES = {
+    "flickr8k.captions.cider": "pretrain",
+    "flickr8k.captions.cider_shuffled_images": "pretrain",
+    "flickr8k.captions.bleu_4": "pretrain",
+    "flickr8k.is_true.accuracy": "finetune",
+    "daquar.exact_match.before": "pretrain",
+    "daquar.exact_match.after": "finetune",
+    "daquar.exact_match.after_shuffled_images": "finetune",
+}
+"""The figures of a row, and the training that each of them is of."""
+
+
+def trainings_of(results: Path, name: str) -> dict[str, dict[str, Any]]:
+    """The records of an experiment's finetuning and of the pretraining that it went on from.
+
+    Raises:
+        ValueError: the results hold no such finetuning, or several.
+    """
+    found = sorted(results.glob(f"finetune/{name}-*/run.json"))
+    if len(found) != 1:
+        raise ValueError(f"{results} holds {len(found)} finetunings of experiment {name}; one is wanted.")
+    finetune = read_json(found[0])
+    records = [read_json(path) for path in sorted(results.glob("pretrain/*/run.json"))]
+    return {
+        "pretrain": next(record for record in records if record["adaptor_sha256"] == finetune["initial_adaptor"]),
+        "finetune": finetune,
+    }
+
+
+def row_of(results: Path, name: str) -> dict[str, Any]:
+    """Figures with intervals, times, precision and the number of trained parameters of an experiment."""
+    trainings = trainings_of(results, name)
+    stage_of = {record["run_id"]: stage for stage, record in trainings.items()}
+    figures = {}
+    for path in sorted(results.glob("evaluation/*/*/scores.json")):
+        scores = read_json(path)
+        for figure in scores.get("figures", []):
+            plain = figure["id"].partition("@")[0]
+            if FIGURES.get(plain) == stage_of.get(scores.get("adaptor_run_id"), ""):
+                figures[plain] = {key: figure[key] for key in ("value", "ci95", "n")}
+    finetune = trainings["finetune"]
+    return {
+        "trained_parameters": finetune["trainable_parameters"],
+        "precision": {stage: record["settings"]["precision"] for stage, record in trainings.items()},
+        "minutes": {stage: round(record["seconds"] / 60, 1) for stage, record in trainings.items()},
+        "threads": finetune["environment"]["threads"],
+        "cpu": finetune["environment"]["cpu"],
+        "figures": figures,
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--row", nargs=3, action="append", required=True, metavar=("NAME", "RESULTS", "EXPERIMENT"))
+    parser.add_argument("--output", type=Path, required=True, help="the JSON file to write")
+    arguments = parser.parse_args(argv)
+    rows = [{"name": name, **row_of(Path(results), experiment)} for name, results, experiment in arguments.row]
+    write_json(arguments.output, {"benchmark": "language_models_of_photos", "rows": rows})
+
+
+if __name__ == "__main__":
+    run_command(main)
