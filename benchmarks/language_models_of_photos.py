@@ -9,6 +9,7 @@ of that experiment's own trainings, their settings and times from the records of
 """
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def row_of(results: Path, name: str) -> dict[str, Any]:
     for path in sorted(results.glob("evaluation/*/*/scores.json")):
         scores = read_json(path)
         for figure in scores.get("figures", []):
-            plain = figure["id"].partition("@")[0]
+            plain = re.sub(r"@\w+", "", figure["id"])  # rows beside the report's carry their name
             if FIGURES.get(plain) == stage_of.get(scores.get("adaptor_run_id"), ""):
                 figures[plain] = {key: figure[key] for key in ("value", "ci95", "n")}
     finetune = trainings["finetune"]

@@ -103,7 +103,7 @@ def test_rows_of_other_language_models_are_read_from_the_scores_of_their_own_tra
     write_training(results / "finetune", "low_rank", "f2", "two", "four", "bf16")
     evaluation = results / "evaluation"
     write_scores(evaluation / "captions" / "a", "p1", **{"flickr8k.captions.cider": 29.0})
-    write_scores(evaluation / "captions" / "b", "p2", **{"flickr8k.captions.cider@low_rank": 31.0})
+    write_scores(evaluation / "captions" / "b", "p2", **{"flickr8k.captions@low_rank.cider": 31.0})
     write_scores(evaluation / "daquar" / "a", "f2", **{"daquar.exact_match.after@low_rank": 19.0, "other": 1.0})
     write_scores(evaluation / "daquar" / "b", None, **{"daquar.exact_match.after": 7.0})
     rows = ["--row", "frozen", str(results), "report", "--row", "not frozen", str(results), "low_rank"]

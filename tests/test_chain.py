@@ -83,7 +83,7 @@ def test_experiments_share_the_trainings_that_are_the_same():
     found = all_chains()
     assert found["okvqa"].run("finetune").path == found["report"].run("finetune").path
     runs = {run.path for chain in found.values() for run in chain.runs}
-    own = {"report": 4, "mlp": 3, "q_former_query": 1, "q_former_trained": 2, "low_rank": 1, "no_pretraining": 1}
+    own = {"report": 4, "mlp": 3, "q_former_query": 1, "q_former_trained": 2, "low_rank": 2, "no_pretraining": 1}
     own |= {"mixed": 2, "other_language_model": 2}
     assert len(runs) == sum(own.values()), "an empty query adds nothing: `q_former_query` has the report's pretraining"
 

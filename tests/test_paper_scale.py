@@ -64,9 +64,12 @@ def test_all_experiments_are_planned_with_what_each_of_their_jobs_asks_for(jobs,
     for rule, resources in of_all:
         assert {"runtime", "mem_mb", "gpu", "disk_mb"} <= resources.keys(), rule
     trainings = [resources for rule, resources in of_all if rule == "train_adaptor"]
-    # Of `mlp`, of both with another Q-Former, of `no_pretraining`, of `mixed` and of two other language models.
-    assert len(trainings) == sum(rule == "train_adaptor" for rule, _ in jobs) + 3 + 1 + 2 + 1 + 2 + 2 * 2
+    # Of `mlp`, of both with another Q-Former, of `low_rank`, `no_pretraining`, `mixed` and two other language models.
+    assert len(trainings) == sum(rule == "train_adaptor" for rule, _ in jobs) + 3 + 1 + 2 + 2 + 1 + 2 + 2 * 2
     assert all(int(resources["gpu"]) > 0 for resources in trainings)
+    # Snakemake counts the target too.
+    told = [int(number) for number in re.findall(r"(\d+) jobs", (ROOT / "README.md").read_text())]
+    assert {len(jobs) + 1, len(of_all) + 1} <= set(told), "the README tells how many there are"
 
 
 def test_the_plan_takes_less_than_six_seconds_of_a_processor(tmp_path):

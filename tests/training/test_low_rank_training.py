@@ -24,7 +24,7 @@ def frozen(trainer, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(trainer, tmp_path_factory):
-    return trainer.here(tmp_path_factory.mktemp("run") / "trained", LOW_RANK | {"low_rank_learning_rate_share": 1})
+    return trainer.here(tmp_path_factory.mktemp("run") / "trained", LOW_RANK)
 
 
 def test_the_additions_learn_beside_the_adaptor_and_fit_the_samples_better(frozen, trained):
@@ -51,8 +51,7 @@ def test_the_additions_learn_at_their_share_of_the_learning_rate(trainer, traine
 def test_every_zero_stage_trains_and_exports_the_same_additions(stage, trainer, trained, tmp_path):
     import torch
 
-    settings = LOW_RANK | {"low_rank_learning_rate_share": 1, "zero_stage": stage}
-    folder = trainer.here(tmp_path / "run", settings)
+    folder = trainer.here(tmp_path / "run", LOW_RANK | {"zero_stage": stage})
     np.testing.assert_allclose(losses(folder), losses(trained), rtol=1e-4)
     weights = additions_of(folder)
     assert weights.keys() == additions_of(trained).keys()
@@ -61,8 +60,7 @@ def test_every_zero_stage_trains_and_exports_the_same_additions(stage, trainer, 
 
 
 def test_two_processes_train_the_additions_as_one_does(trainer, trained, tmp_path):
-    settings = LOW_RANK | {"low_rank_learning_rate_share": 1}
-    code, output = trainer.command(tmp_path / "run", settings, processes=2)
+    code, output = trainer.command(tmp_path / "run", LOW_RANK, processes=2)
     assert code == 0, output[-3000:]
     np.testing.assert_allclose(losses(tmp_path / "run"), losses(trained), rtol=1e-4)
 

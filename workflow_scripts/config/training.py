@@ -51,7 +51,7 @@ class TrainingSettings(Section):
         json_schema_extra=ADDED,
     )
     low_rank_learning_rate_share: float = Field(
-        0.1,
+        1.0,
         gt=0,
         le=1,
         description="The learning rate of these additions as a share of the adaptor's.",
