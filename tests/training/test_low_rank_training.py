@@ -117,10 +117,12 @@ def test_answers_are_those_of_the_language_model_with_its_additions(trainer, tra
     assert answers(trained / "adaptor.safetensors") != answers(tmp_path / "without.safetensors")
 
 
-def test_a_checkpoint_with_additions_is_not_exported_without_them(trainer, tmp_path):
+@pytest.mark.parametrize("settings", [LOW_RANK, {}])
+def test_a_checkpoint_is_not_exported_without_its_additions_frozen_or_not(settings, trainer, trained, tmp_path):
     from workflow_scripts.training.export import export_checkpoint
 
-    interrupt(trainer, tmp_path / "run", LOW_RANK)
-    (checkpoint,) = sorted((tmp_path / "run" / "checkpoints").glob("step-*"))[-1:]
+    initial = {} if settings else {"initial_adaptor": trained / "adaptor.safetensors"}
+    folder = trainer.here(tmp_path / "run", settings, **initial)
+    checkpoint = sorted((folder / "checkpoints").glob("step-*"))[-1]
     with pytest.raises(ValueError, match=r"low-rank additions to the language model.*let it end, which writes both"):
         export_checkpoint(checkpoint, tmp_path / "adaptor.safetensors")

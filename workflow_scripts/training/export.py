@@ -69,7 +69,7 @@ def export_checkpoint(folder: Path, output: Path) -> None:
             f"The training of {folder} had online features, and an adaptor of such is of use with its Q-Former only; "
             "let it end, which writes both."
         )
-    if settings.get("low_rank"):
+    if record["state"].get("low_rank"):
         raise ValueError(
             f"The training of {folder} has low-rank additions to the language model, and its adaptor is of use with "
             "them only; let it end, which writes both."

@@ -84,7 +84,7 @@ def assemble(arguments: argparse.Namespace, settings: TrainingSettings, folder: 
     sharding = HfDeepSpeedConfig(config) if settings.zero_stage == 3 else None
     language_model, tokenizer = load_language_model(arguments.language_model, DTYPES[precision], device())
     del sharding
-    _add_low_rank(arguments.initial_adaptor, settings, language_model)
+    facts["low_rank"] = _add_low_rank(arguments.initial_adaptor, settings, language_model)
     inputs, online = _images(arguments, settings)
     prompt = Prompt(tokenizer)
     tables = {"samples": arguments.samples, "validation": arguments.validation_samples}
@@ -135,8 +135,11 @@ def _images(arguments: argparse.Namespace, settings: TrainingSettings) -> tuple[
     return pixels, OnlineFeatures(extractor, settings.q_former_query, weights, settings.train_q_former)
 
 
-def _add_low_rank(initial: Path | None, settings: TrainingSettings, language_model: PreTrainedModel) -> None:
-    """Put low-rank additions into the language model: those of the adaptor to go on from, or new ones to train."""
+def _add_low_rank(initial: Path | None, settings: TrainingSettings, language_model: PreTrainedModel) -> bool:
+    """Put low-rank additions into the language model: those of the adaptor to go on from, or new ones to train.
+
+    Returns whether there are any.
+    """
     weights = read_low_rank_weights(initial) if initial is not None else {}
     if weights and settings.low_rank not in (None, rank_of(weights)):
         raise ValueError(
@@ -148,6 +151,7 @@ def _add_low_rank(initial: Path | None, settings: TrainingSettings, language_mod
     elif settings.low_rank:
         torch.manual_seed(settings.seed)
         add_low_rank(language_model, settings.low_rank)
+    return bool(weights or settings.low_rank)
 
 
 def _prepared(arguments: argparse.Namespace, name: str) -> Path:
