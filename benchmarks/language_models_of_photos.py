@@ -1,11 +1,11 @@
 """What scale photos comes to with another language model, or with one that is not wholly frozen.
 
-    python -m benchmarks.language_models_of_photos --row "small LLaMA, frozen" results/photos report \
-        --row "the same with additions" results/photos low_rank \
+    python -m benchmarks.language_models_of_photos --row "small LLaMA, frozen" results/photos/finetune/report-* \
+        --row "the same with additions" results/photos/finetune/low_rank-* \
         --output benchmarks/measured/language_models_of_photos.json
 
-A row is a name, the results of the scale, and the name of an experiment in them. Its figures are read from the scores
-of that experiment's own trainings, their settings and times from the records of these.
+A row is a name and the folder of a finetuning in finished results. Its figures are read from the scores of this
+training and of the pretraining that it went on from, settings and times from the records of both.
 """
 
 import argparse
@@ -28,29 +28,22 @@ FIGURES = {
 """The figures of a row, and the training that each of them is of."""
 
 
-def trainings_of(results: Path, name: str) -> dict[str, dict[str, Any]]:
-    """The records of an experiment's finetuning and of the pretraining that it went on from.
-
-    Raises:
-        ValueError: the results hold no such finetuning, or several.
-    """
-    found = sorted(results.glob(f"finetune/{name}-*/run.json"))
-    if len(found) != 1:
-        raise ValueError(f"{results} holds {len(found)} finetunings of experiment {name}; one is wanted.")
-    finetune = read_json(found[0])
-    records = [read_json(path) for path in sorted(results.glob("pretrain/*/run.json"))]
+def trainings_of(folder: Path) -> dict[str, dict[str, Any]]:
+    """The records of a finetuning and of the pretraining that it went on from."""
+    finetune = read_json(folder / "run.json")
+    records = [read_json(path) for path in sorted(folder.parents[1].glob("pretrain/*/run.json"))]
     return {
         "pretrain": next(record for record in records if record["adaptor_sha256"] == finetune["initial_adaptor"]),
         "finetune": finetune,
     }
 
 
-def row_of(results: Path, name: str) -> dict[str, Any]:
-    """Figures with intervals, times, precision and the number of trained parameters of an experiment."""
-    trainings = trainings_of(results, name)
+def row_of(folder: Path) -> dict[str, Any]:
+    """Figures with intervals, times, precision and the number of trained parameters of a finetuning's experiment."""
+    trainings = trainings_of(folder)
     stage_of = {record["run_id"]: stage for stage, record in trainings.items()}
     figures = {}
-    for path in sorted(results.glob("evaluation/*/*/scores.json")):
+    for path in sorted(folder.parents[1].glob("evaluation/*/*/scores.json")):
         scores = read_json(path)
         for figure in scores.get("figures", []):
             plain = re.sub(r"@\w+", "", figure["id"])  # rows beside the report's carry their name
@@ -61,7 +54,8 @@ def row_of(results: Path, name: str) -> dict[str, Any]:
         "trained_parameters": finetune["trainable_parameters"],
         "precision": {stage: record["settings"]["precision"] for stage, record in trainings.items()},
         "minutes": {stage: round(record["seconds"] / 60, 1) for stage, record in trainings.items()},
-        "threads": finetune["environment"]["threads"],
+        "threads": {stage: record["environment"]["threads"] for stage, record in trainings.items()},
+        "epochs": {stage: record["settings"]["epochs"] for stage, record in trainings.items()},
         "cpu": finetune["environment"]["cpu"],
         "figures": figures,
     }
@@ -69,10 +63,10 @@ def row_of(results: Path, name: str) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--row", nargs=3, action="append", required=True, metavar=("NAME", "RESULTS", "EXPERIMENT"))
+    parser.add_argument("--row", nargs=2, action="append", required=True, metavar=("NAME", "FINETUNING"))
     parser.add_argument("--output", type=Path, required=True, help="the JSON file to write")
     arguments = parser.parse_args(argv)
-    rows = [{"name": name, **row_of(Path(results), experiment)} for name, results, experiment in arguments.row]
+    rows = [{"name": name, **row_of(Path(folder))} for name, folder in arguments.row]
     write_json(arguments.output, {"benchmark": "language_models_of_photos", "rows": rows})
 
 

@@ -21,36 +21,38 @@ def _figure(figures: Mapping[str, Any], name: str) -> str:
     return f"{figures[name]['value']:.1f} [{low:.1f}, {high:.1f}]"
 
 
+def _took(row: Mapping[str, Any]) -> tuple[str, ...]:
+    precision = row["precision"]
+    words = ", ".join(dict.fromkeys([precision["pretrain"], precision["finetune"]])).replace("auto", "fp32")
+    stages = [
+        f"{row['epochs'][stage]}, {row['minutes'][stage]} min, {row['threads'][stage]}"
+        for stage in ("pretrain", "finetune")
+    ]
+    return row["name"], f"{row['trained_parameters']:,}", *stages, words
+
+
 def language_models(result: dict[str, Any], table: Callable[..., str]) -> str:
     """What scale photos comes to with other language models, and what their training took."""
-    rows, took = result["rows"], []
-    for row in rows:
-        minutes, precision = row["minutes"], row["precision"]
-        same = precision["pretrain"] == precision["finetune"]
-        words = precision["pretrain"] if same else f"{precision['pretrain']}, {precision['finetune']}"
-        took.append(
-            (
-                row["name"],
-                f"{row['trained_parameters']:,}",
-                minutes["pretrain"],
-                minutes["finetune"],
-                words.replace("auto", "fp32"),
-            )
-        )
-    one = rows[0]
+    rows = result["rows"]
     return "\n\n".join(
         [
             "## Scale photos with other language models",
-            "`python -m benchmarks.language_models_of_photos`: figures of the validation splits after one pretraining "
-            "and one finetuning each, with 95 % intervals.",
+            "`python -m benchmarks.language_models_of_photos`: figures of the validation splits in percent (CIDEr "
+            "times 100) with 95 % intervals, and what the trainings took on "
+            f"{rows[0]['cpu'].split(',')[0]} beside other work.",
             table(
                 ("language model", *SHOWN.values()),
                 [(row["name"], *(_figure(row["figures"], name) for name in SHOWN)) for row in rows],
             ),
-            f"Trained on {one['threads']} thread of {one['cpu'].split(',')[0]}, two trainings side by side:",
             table(
-                ("language model", "trained parameters", "pretraining, minutes", "finetuning, minutes", "precision"),
-                took,
+                (
+                    "language model",
+                    "trained parameters",
+                    "pretraining: epochs, time, threads",
+                    "finetuning: the same",
+                    "precision",
+                ),
+                [_took(row) for row in rows],
             ),
         ]
     )

@@ -81,7 +81,7 @@ def write_training(folder, name, run_id, initial, adaptor, precision="auto"):
         "initial_adaptor": initial,
         "adaptor_sha256": adaptor,
         "trainable_parameters": 98560,
-        "settings": {"precision": precision},
+        "settings": {"precision": precision, "epochs": 2},
         "seconds": 90,
         "environment": {"threads": 1, "cpu": "A processor, 2 threads"},
     }
@@ -106,7 +106,8 @@ def test_rows_of_other_language_models_are_read_from_the_scores_of_their_own_tra
     write_scores(evaluation / "captions" / "b", "p2", **{"flickr8k.captions@low_rank.cider": 31.0})
     write_scores(evaluation / "daquar" / "a", "f2", **{"daquar.exact_match.after@low_rank": 19.0, "other": 1.0})
     write_scores(evaluation / "daquar" / "b", None, **{"daquar.exact_match.after": 7.0})
-    rows = ["--row", "frozen", str(results), "report", "--row", "not frozen", str(results), "low_rank"]
+    folders = [str(results / "finetune" / name) for name in ("report-f1", "low_rank-f2")]
+    rows = ["--row", "frozen", folders[0], "--row", "not frozen", folders[1]]
     language_models_of_photos.main([*rows, "--output", str(output)])
     frozen, other = json.loads(output.read_text())["rows"]
     assert {name: figure["value"] for name, figure in frozen["figures"].items()} == {"flickr8k.captions.cider": 29.0}
@@ -116,9 +117,7 @@ def test_rows_of_other_language_models_are_read_from_the_scores_of_their_own_tra
     }
     text = render(output.parent)
     assert "| not frozen | 31.0 [30.0, 32.0] | not measured |" in text
-    assert "| not frozen | 98,560 | 1.5 | 1.5 | fp32, bf16 |" in text
-    with pytest.raises(ValueError, match="holds 0 finetunings of experiment mlp"):
-        language_models_of_photos.main(["--row", "x", str(results), "mlp", "--output", str(output)])
+    assert "| not frozen | 98,560 | 2, 1.5 min, 1 | 2, 1.5 min, 1 | fp32, bf16 |" in text
 
 
 @pytest.mark.slow
