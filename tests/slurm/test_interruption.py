@@ -6,7 +6,17 @@ import subprocess
 import time
 
 import pytest
-from slurm_project import LONG, assert_equal, ends_of, finish, jobs_of, lines, pretraining, wait_for_step
+from slurm_project import (
+    LONG,
+    assert_equal,
+    ends_of,
+    finish,
+    jobs_of,
+    lines,
+    long_for_jobs_of_a_minute,
+    pretraining,
+    wait_for_step,
+)
 
 from workflow_scripts.one_snakemake import take_over
 
@@ -24,7 +34,8 @@ def test_a_training_cut_by_wall_times_of_a_minute_ends_as_an_uninterrupted_one_i
     cluster, reference, interrupted
 ):
     project, folder, target = interrupted
-    output = project.submit(target, "--set-resources", "train_adaptor:runtime=1", **LONG)
+    long = long_for_jobs_of_a_minute(reference)
+    output = project.submit(target, "--set-resources", "train_adaptor:runtime=1", **long)
     assert "Trying to restart job" in output
     jobs = jobs_of(folder)
     assert len(set(jobs)) == len(jobs) >= 2
