@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("pretrain", "finetune", "finetune_okvqa", "finetune_refcoco")
 # As a user submits, but for asking more often how the jobs are.
 SUBMIT = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "3")
-# About a minute of training.
+# Long enough to be cut in the middle by a job, a cancellation or a lost node.
 LONG = {"pretrain": "{epochs: 200, warmup_epochs: 1, checkpoint_every: 400, wall_time_margin_seconds: 15}"}
 COPIED = ("Snakefile", "config.yaml", "rules", "envs", "scales", "expected", "slurm", "workflow_scripts")
 
