@@ -24,7 +24,7 @@ rule predict:
     params:
         images=lambda wildcards, input: image_options(input),
         language_model=lambda wildcards, input: folder(input.language_model),
-        settings=settings_json(SCALE.predict),
+        settings=lambda wildcards: settings_json(evaluation_of(wildcards).product.settings),
         shuffle=lambda wildcards: ["--shuffle-images"] if evaluation_of(wildcards).shuffle_images else [],
         code=code_digest("workflow_scripts.evaluation.predict"),
     shell:

@@ -39,6 +39,21 @@ def test_photographs_are_described_asked_and_guessed():
     assert all(evaluation.benchmark.name in SCORERS for evaluation in found)
 
 
+def test_captions_are_searched_with_beams_of_their_own_and_what_is_answered_does_not_depend_on_them():
+    found, other = (
+        {one.path: one for one in evaluations(chains_of("photos", **changes).values()) if one.run is not None}
+        for changes in ({}, {"predict_captions": {"num_beams": 3}})
+    )
+    beams = {(one.benchmark.name, one.product.settings.num_beams) for one in found.values()}
+    assert beams == {("flickr8k_captions", 5), ("flickr8k_is_true", 1), ("daquar", 1)}
+    assert {found[path].benchmark.name for path in found.keys() - other.keys()} == {"flickr8k_captions"}
+
+
+def test_captions_are_written_as_answers_are_where_nothing_else_is_said():
+    found = evaluations(chains_of("photos", predict_captions=None).values())
+    assert {one.product.settings.num_beams for one in found if one.run is not None} == {1}
+
+
 def test_captions_that_are_not_asked_are_not_evaluated():
     found = evaluations(chains_of("photos", captions=None, is_true=None).values())
     assert {evaluation.benchmark.name for evaluation in found} == {"daquar"}

@@ -136,12 +136,13 @@ def _predicted(
 ) -> Evaluation:
     run = chain.run(stage)
     questions = chain.benchmark(benchmark)
+    of_captions = chain.scale.predict_captions if benchmark == "flickr8k_captions" else None
     product = Product(
         f"evaluation/{benchmark}",
         f"{variant}-{run.name}",
         {"evaluation": benchmark, "variant": variant},
         {"run": run, "questions": questions},
-        chain.scale.predict,
+        of_captions or chain.scale.predict,
     )
     return Evaluation(questions, variant, figure, product, run, shuffle, suffix)
 

@@ -1,6 +1,7 @@
 """`snakemake experiments` on a finished run of scale `tiny`: what rows share is there already, the rest runs once."""
 
 import csv
+import json
 import re
 import shlex
 import subprocess
@@ -31,6 +32,18 @@ def test_the_table_warns_where_figures_mean_nothing_and_only_there(tmp_path, sca
     words = shlex.split(line)
     assert ("--warning" in words) is warned
     assert not warned or "mean nothing" in words[words.index("--warning") + 1]
+
+
+def test_a_row_that_answers_otherwise_is_answered_by_its_own_settings(tmp_path):
+    rows = {"beams": {"in_report": False, "stages": ["pretrain"], "changes": {"predict": {"num_beams": 3}}}}
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--printshellcmds", "--cores", "1", "--config"]
+    command += ["scale=tiny", f"results={tmp_path}", f"experiments={json.dumps(rows)}", "--", "experiments"]
+    root = Path(__file__).resolve().parents[2]
+    output = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+    lines = [line for line in output.splitlines() if "-m workflow_scripts.evaluation.predict --questions" in line]
+    of_row = [line for line in lines if '"num_beams":3' in line]
+    assert len(of_row) == 1
+    assert "/visual_genome/before-" in of_row[0]
 
 
 def test_every_row_of_the_configuration_is_planned(finished):

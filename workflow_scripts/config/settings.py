@@ -137,6 +137,9 @@ class Scale(Section):
         "test", description="Split that the figures are of; dev is another word for validation."
     )
     predict: PredictSettings
+    predict_captions: PredictSettings | None = Field(
+        None, description="How captions are written, which gain from a search with several beams; null as answers are."
+    )
     visual_genome: BenchmarkSettings = BenchmarkSettings()
     okvqa: BenchmarkSettings = BenchmarkSettings()
     refcoco: BenchmarkSettings = BenchmarkSettings()

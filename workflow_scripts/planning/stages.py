@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from workflow_scripts.chain import Product
+from workflow_scripts.config.evaluation import PredictSettings
 from workflow_scripts.evaluations import evaluations
 from workflow_scripts.planning.context import (
     DISK_BYTES_PER_SECOND,
@@ -187,7 +188,8 @@ def _predictions(context: Context) -> Stage:
         if evaluation.run is None:
             continue
         chain = next(chain for chain in context.chains.values() if evaluation.run.path in {r.path for r in chain.runs})
-        model, predict = language_model_of(chain, context.results), chain.scale.predict
+        model, predict = language_model_of(chain, context.results), evaluation.product.settings
+        assert isinstance(predict, PredictSettings), "a run answers by settings"
         weights = model.parameters * (2.0 if machine.has_gpus else 4.0)
         count = questions_of(chain, evaluation.benchmark, context.results)
         prompt = known()["prompt_tokens"]["count"] + 32 + 12
