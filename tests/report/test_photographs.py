@@ -52,7 +52,7 @@ def render(tmp_path, scores):
     def run(*options):
         collect(["--scores", *map(str, scores), "--output", str(tmp_path / "results.json")])
         shared = ["--scores", *map(str, scores), f"--results={tmp_path / 'results.json'}"]
-        settings = ["--settings", json.dumps({"scale": "photos"})]
+        settings = ["--settings", json.dumps({"scale": "photos", "caption_beams": 5})]
         tables([*shared, *settings, "--expected", "expected/photos.yaml", f"--output={tmp_path / 'tables'}"])
         figures(["--scores", *map(str, scores), f"--output={tmp_path / 'figures'}"])
         files = [f"--figures={tmp_path / 'figures'}", f"--output={tmp_path / 'index.html'}"]
@@ -73,7 +73,10 @@ def test_the_page_of_photographs_has_its_tables_and_one_of_absent_cells(render):
     row = re.search(r"METEOR, %</td>.*?with the right photograph</td>(.*?)</tr>", html, re.S).group(1)
     assert re.findall(r"<td[^>]*>(.*?)</td>", row)[1:4] == ["", "", ""]
     assert "It said yes to 61.5 %, where yes is right for 50.0 %; 0.5 % of its replies were neither" in html
-    assert "77 different captions of 100 photographs, 9.5 words each." in html
+    note = (
+        "77 different captions of 100 photographs, 9.5 words each, the most probable that a search with 5 beams finds."
+    )
+    assert note in html
 
 
 def test_the_split_stands_beside_each_figure(render, tmp_path):

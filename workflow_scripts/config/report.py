@@ -18,3 +18,4 @@ class ReportSettings(Section):
         ge=1,
         description="The best so many pictures of a caption that BLIP-2's matching head ranks again, if any.",
     )
+    caption_beams: int = Field(1, ge=1, description="Beams of the search for a picture's caption; 1 is greedy.")

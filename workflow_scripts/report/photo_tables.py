@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from workflow_scripts.config.report import ReportSettings
 from workflow_scripts.report.expected import Breakdowns, Results
 from workflow_scripts.report.names import EXACT_MATCH, PHOTO_METHODS
 from workflow_scripts.report.tables import Matrix, Row, Table
@@ -25,7 +26,9 @@ def has_photographs(results: Results) -> bool:
     return any(id.startswith(("flickr8k.", "daquar.")) for id in results)
 
 
-def build_photo_tables(results: Results, scores: Sequence[Mapping[str, Any]], row: MakeRow) -> list[Table]:
+def build_photo_tables(
+    results: Results, scores: Sequence[Mapping[str, Any]], row: MakeRow, settings: ReportSettings
+) -> list[Table]:
     """The tables of photographs in the report's order; `row` makes a row of a label, an id and a group."""
     by_id = {one["id"]: one for one in scores}
 
@@ -56,7 +59,7 @@ def build_photo_tables(results: Results, scores: Sequence[Mapping[str, Any]], ro
             "flickr8k_captions",
             "Flickr8k. Captions after pretraining, against people's five",
             captions,
-            (*_note_of_captions(by_id), *_why_absent(scores, "flickr8k.captions")),
+            (*_note_of_captions(by_id, settings), *_why_absent(scores, "flickr8k.captions")),
             of_split=True,
         ),
         Table(
@@ -99,12 +102,15 @@ def _why_absent(scores: Sequence[Mapping[str, Any]], benchmark: str) -> tuple[st
     return tuple(dict.fromkeys(reason for reason in reasons if reason))
 
 
-def _note_of_captions(by_id: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+def _note_of_captions(by_id: Mapping[str, Mapping[str, Any]], settings: ReportSettings) -> tuple[str, ...]:
     one = by_id.get("flickr8k.captions", {})
     if "different_captions" not in one:
         return ()
     n = one["figures"][0]["n"]
-    return (f"{one['different_captions']} different captions of {n} photographs, {one['mean_words']:.1f} words each.",)
+    note = f"{one['different_captions']} different captions of {n} photographs, {one['mean_words']:.1f} words each"
+    if settings.caption_beams > 1:
+        note += f", the most probable that a search with {settings.caption_beams} beams finds"
+    return (f"{note}.",)
 
 
 def _note_of_truth(by_id: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:

@@ -110,7 +110,7 @@ def build_tables(
     photographs: list[Table | Matrix] = []
     if has_photographs(results):
         rows = {"not_measured": not_measured(results, reported, row), "experiments": experiments}
-        tables = build_photo_tables(results, scores, row)
+        tables = build_photo_tables(results, scores, row, settings)
         kinds = build_kinds(breakdowns)
         photographs = [replace(table, notes=(*table.notes, *notes[table.name])) for table in tables]
         photographs += [kinds] if kinds else []
