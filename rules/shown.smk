@@ -45,7 +45,7 @@ REPORT_SETTINGS = json.dumps(
         "figures_are_meaningful": SCALE.figures_are_meaningful,
         "about": SCALE.description,
         "reranked": SCALE.reranking.top if SCALE.reranking else None,
-        "caption_beams": (SCALE.predict_captions or SCALE.predict).num_beams,
+        "caption_beams": max((one.product.settings.num_beams for one in CAPTIONS.values()), default=1),
     }
 )
 # The survey asks about a benchmark with questions and relations, and the system as finetuned answers.

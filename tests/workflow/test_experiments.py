@@ -22,13 +22,18 @@ def rows(project):
     return project.keep_experiments(NEW)
 
 
-@pytest.mark.parametrize(("scale", "warned"), [("tiny", True), ("mini", False)])
-def test_the_table_warns_where_figures_mean_nothing_and_only_there(tmp_path, scale, warned):
+def commands(module, *config):
+    """The planned commands of a module, of all that `experiments` needs."""
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--printshellcmds", "--cores", "1"]
-    command += ["--config", f"scale={scale}", f"results={tmp_path}", "--", "experiments"]
+    command += ["--config", *config, "--", "experiments"]
     root = Path(__file__).resolve().parents[2]
     output = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
-    (line,) = [line for line in output.splitlines() if "-m workflow_scripts.report.tabulate_experiments" in line]
+    return [line for line in output.splitlines() if f"-m {module} " in line]
+
+
+@pytest.mark.parametrize(("scale", "warned"), [("tiny", True), ("mini", False)])
+def test_the_table_warns_where_figures_mean_nothing_and_only_there(tmp_path, scale, warned):
+    (line,) = commands("workflow_scripts.report.tabulate_experiments", f"scale={scale}", f"results={tmp_path}")
     words = shlex.split(line)
     assert ("--warning" in words) is warned
     assert not warned or "mean nothing" in words[words.index("--warning") + 1]
@@ -36,12 +41,8 @@ def test_the_table_warns_where_figures_mean_nothing_and_only_there(tmp_path, sca
 
 def test_a_row_that_answers_otherwise_is_answered_by_its_own_settings(tmp_path):
     rows = {"beams": {"in_report": False, "stages": ["pretrain"], "changes": {"predict": {"num_beams": 3}}}}
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--printshellcmds", "--cores", "1", "--config"]
-    command += ["scale=tiny", f"results={tmp_path}", f"experiments={json.dumps(rows)}", "--", "experiments"]
-    root = Path(__file__).resolve().parents[2]
-    output = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
-    lines = [line for line in output.splitlines() if "-m workflow_scripts.evaluation.predict --questions" in line]
-    of_row = [line for line in lines if '"num_beams":3' in line]
+    config = ("scale=tiny", f"results={tmp_path}", f"experiments={json.dumps(rows)}")
+    of_row = [line for line in commands("workflow_scripts.evaluation.predict", *config) if '"num_beams":3' in line]
     assert len(of_row) == 1
     assert "/visual_genome/before-" in of_row[0]
 
