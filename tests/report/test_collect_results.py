@@ -60,6 +60,18 @@ def test_the_check_fails_where_a_must_is_missed_and_only_there(tmp_path, write_s
         check(arguments)
 
 
+def test_the_check_tells_the_reason_of_what_is_missed(tmp_path, write_scores, capsys):
+    collect(tmp_path, write_scores("one", {"x": 44.0}))
+    expected = tmp_path / "scale.yaml"
+    requirement = "- {{level: aim, figure: x, at_least: {}, if_missed: {}}}\n"
+    lines = requirement.format(45, "Too few pictures.") + requirement.format(40, "Never seen.")
+    expected.write_text(f"comparable_with_report: false\nrequirements:\n{lines}")
+    check(["--results", str(tmp_path / "results.json"), "--expected", str(expected)])
+    output = capsys.readouterr().out
+    assert "at least 45: 44.0\n      Too few pictures.\n" in output
+    assert "Never seen." not in output
+
+
 def test_the_check_fails_where_our_own_figure_leaves_its_tolerance_or_is_absent(tmp_path, write_scores, capsys):
     collect(tmp_path, write_scores("one", {"x": 50.0}))
     expected = tmp_path / "scale.yaml"

@@ -256,6 +256,15 @@ def test_requirements_are_printed_with_their_verdict(page, after):
     assert re.search(r"at least 70</td><td>61.3</td>\s*<td class=\"verdict bad\">missed", without_links(html))
 
 
+def test_the_reason_of_what_was_missed_is_printed_once_and_only_then(page, after):
+    must = "{{level: must, figure: {figure}, at_least: {least}, if_missed: {why}}}"
+    missed = [must.format(figure=f"{EM}.after", least=least, why="Too few pictures.") for least in (70, 80)]
+    reached = must.format(figure=f"{EM}.after", least=45, why="Never seen.")
+    html = page(after, requirements=f"[{', '.join([*missed, reached])}]")
+    assert html.count("Too few pictures.") == 1
+    assert "Never seen." not in html
+
+
 def test_a_scale_without_meaning_says_so_and_judges_nothing(page, after):
     must = f"[{{level: must, figure: {EM}.after, at_least: 45}}]"
     html = page(after, requirements=must, settings={"figures_are_meaningful": False})

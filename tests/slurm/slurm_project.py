@@ -9,12 +9,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import yaml
 
 from workflow_scripts.chain import chains
 from workflow_scripts.config.settings import load_settings
+from workflow_scripts.planning.measured import seconds_of_rule
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("pretrain", "finetune", "finetune_okvqa", "finetune_refcoco")
@@ -105,8 +105,7 @@ def long_for_jobs_of_a_minute(reference):
     """
     begin, end = lines(reference / "history.jsonl")
     training = end["time"] - begin["time"]
-    (benchmark,) = (reference.parents[1] / "benchmarks/train_adaptor/pretrain").glob("*.tsv")
-    start = float(pd.read_csv(benchmark, sep="\t")["s"].iloc[0]) - training
+    start = seconds_of_rule(reference.parents[1], "train_adaptor", f"pretrain/{reference.name}") - training
     margin = max(15.0, 60 - start - training / 2)
     pretrain = {**yaml.safe_load(LONG["pretrain"]), "wall_time_margin_seconds": round(margin, 1)}
     return {"pretrain": json.dumps(pretrain)}

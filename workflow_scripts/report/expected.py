@@ -107,6 +107,7 @@ class Requirement(Section):
     above: str | None = Field(None, description="Id of a figure that must be lower ...")
     by: float = Field(0, description="... by this many points.")
     interval_above: str | None = Field(None, description="Id of a figure whose interval must end below this one's.")
+    if_missed: str = Field("", description="The reason as far as it is known, printed where the requirement is missed.")
 
     @model_validator(mode="after")
     def _one_condition(self) -> Self:
