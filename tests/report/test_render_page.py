@@ -266,10 +266,13 @@ def test_the_reason_of_what_was_missed_is_printed_once_and_only_then(page, after
 
 
 def test_a_scale_without_meaning_says_so_and_judges_nothing(page, after):
-    must = f"[{{level: must, figure: {EM}.after, at_least: 45}}]"
+    must = "{{level: must, figure: {}.after, at_least: {}, if_missed: Too few pictures.}}"
+    must = f"[{must.format(EM, 45)}, {must.format(EM, 70)}]"
     html = page(after, requirements=must, settings={"figures_are_meaningful": False})
     assert "The figures on this page mean nothing" in html
     assert "verdict good" not in html
+    assert "verdict bad" not in html
+    assert "Too few pictures." not in html
     assert "The figures on this page mean nothing" not in page(after, requirements=must)
 
 

@@ -26,8 +26,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         word = {True: "reached", False: "MISSED", None: "absent"}[reached]
         missed += requirement.level == "must" and reached is not True
         print(f"{requirement.level}  {word:8s} {requirement.statement}" + (f": {found}" if found else ""))
-        if reached is False and requirement.if_missed:
-            print(f"      {requirement.if_missed}")
+        if reason := requirement.reason(reached):
+            print(f"      {reason}")
     for figure in scale.figures:
         entry = results.get(figure.id)
         inside = entry is not None and abs(entry["value"] - figure.value) <= figure.tolerance

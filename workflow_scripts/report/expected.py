@@ -129,6 +129,10 @@ class Requirement(Section):
             return f"{name}: {points} {figure_name(self.above)}"
         return f"{name}: interval above that of {figure_name(self.interval_above or '')}"
 
+    def reason(self, reached: bool | None) -> str:
+        """Why it was missed, as far as that is known; nothing where it was not."""
+        return self.if_missed if reached is False else ""
+
     def check(self, results: Results, breakdowns: Breakdowns) -> tuple[str, bool | None]:
         """What was found, in words, and whether it is reached; None where a figure is absent."""
         entry = results.get(self.figure)

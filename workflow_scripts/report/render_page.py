@@ -213,7 +213,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         found, reached = requirement.check(results, breakdowns)
         requirements.append(
             {"level": requirement.level, "statement": requirement.statement, "found": found, "reached": reached}
-            | {"figure": requirement.figure, "reason": requirement.if_missed if reached is False else ""}
+            | {"figure": requirement.figure, "reason": requirement.reason(reached)}
         )
     page = render(
         "report.html.j2",
