@@ -1,12 +1,12 @@
-"""Settings of download, caption filter, finetuning mixes and benchmarks."""
+"""Settings of download, caption filter, samples and benchmarks."""
 
-from typing import Literal
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from workflow_scripts.catalogue.benchmarks import CAPTION, check_shares, split_part
 from workflow_scripts.config.base import Section
-
-Task = Literal["vqa", "relationship", "description", "is_true", "okvqa", "refcoco"]
+from workflow_scripts.config.evaluation import PredictSettings
 
 
 class DownloadSettings(Section):
@@ -58,29 +58,70 @@ class FilterSettings(Section):
         return self
 
 
-class MixSettings(Section):
-    """How many samples of which task a finetuning sees."""
+def _parts(value: Any) -> Any:
+    """A single part may stand without a list."""
+    return [value] if isinstance(value, str) else value
 
-    samples: int | None = Field(
-        10_000, ge=1, description="Size of the mix; null for the largest that the shares allow without repeating any."
+
+class SamplesSettings(Section):
+    """A table of samples that a training learns from.
+
+    `parts` name `data set/task`. A list takes all captions of the parts that pass the filter, in their order; shares draw
+    an exact number of samples of each part and shuffle them.
+    """
+
+    parts: Annotated[list[str] | dict[str, float], BeforeValidator(_parts)] = Field(
+        min_length=1, description="A list of parts, or the share of each part; shares add up to 1."
     )
-    shares: dict[Task, float] = Field(
-        {"vqa": 0.6, "relationship": 0.2, "description": 0.2}, description="Share of each task; they add up to 1."
+    count: int | None = Field(
+        None, ge=1, description="Samples to draw; null for the most that the shares allow without repeating any."
     )
     seed: int = Field(0, ge=0, description="Seed of the draw and of the wording of the queries.")
+    filter: FilterSettings | None = Field(None, description="Filter of captions; null takes that of the scale.")
+    exclude: list[str] = Field(
+        [], description="Data sets whose images of evaluation are left out, wherever the same image is."
+    )
 
     @model_validator(mode="after")
-    def _adds_up(self) -> "MixSettings":
-        if not self.shares or min(self.shares.values()) <= 0 or abs(sum(self.shares.values()) - 1) > 1e-9:
-            raise ValueError(f"shares must be above 0 and add up to 1, got {self.shares}.")
+    def _fits(self) -> "SamplesSettings":
+        if isinstance(self.parts, dict):
+            check_shares(self.parts)
+            if self.filter is not None:
+                raise ValueError("filter is for a list of parts: captions that are drawn by shares are not filtered")
+            return self
+        for part in self.parts:
+            if split_part(part)[1] != CAPTION:
+                raise ValueError(f"parts: {part!r} is not of captions; give the parts shares, as in {{{part}: 1.0}}")
+        if self.count is not None:
+            raise ValueError("count is for parts with shares: a list of parts takes all captions that pass the filter")
         return self
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether samples are drawn by shares, in place of all captions that pass the filter."""
+        return isinstance(self.parts, dict)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of each part that is drawn."""
+        assert isinstance(self.parts, dict), "a list of parts has no shares"
+        return self.parts
 
 
 class BenchmarkSettings(Section):
-    """How many questions an evaluation asks."""
+    """How many questions an evaluation asks, and how they are answered."""
 
     questions: int | None = Field(None, ge=1, description="Questions (or captions) to draw; null takes all there are.")
-    relationship_share: float = Field(
-        0.25, ge=0, le=1, description="Visual Genome: share of relationship questions (3,000 to 1,000 in the report)."
-    )
+    shares: dict[str, float] | None = Field(None, description="Share of each part in place of those of the row.")
     seed: int = Field(0, ge=0, description="Seed of the draw and of the wording of the queries.")
+    predict: PredictSettings | None = Field(
+        None,
+        description="How answers are generated; null takes the settings of the scale.",
+        json_schema_extra={"identity": False},
+    )
+
+    @model_validator(mode="after")
+    def _has_shares(self) -> "BenchmarkSettings":
+        if self.shares is not None:
+            check_shares(self.shares)
+        return self
