@@ -1,182 +1,198 @@
 # What the inputs and the command lines of rules are made from, by their wildcards; no rules here.
 
+# Sources
+
+
+def local_files(wildcards):
+    """The files of a data set that lie on this machine: when they change, what is made from them does."""
+    return [file.file for file in ROWS.source(own_name(wildcards)).files if file.file and Path(file.file).is_file()]
+
+
+def from_mirror(wildcards):
+    """The flag for commands that read a data set or an image set in the form that the mirror has."""
+    product = product_of(wildcards)
+    rows = load_catalogue(SETTINGS.catalogue)
+    row = rows.image_set(product.name) if product.area == "urls" else rows.source(product.name)
+    return ["--from-mirror"] if is_on_mirror(row.mirror_host, MIRROR) else []
+
+
+def source_row(wildcards):
+    """What a row says of files: where they are and what they have to be, dates and notes apart."""
+    return [file.model_dump_json(exclude_none=True) for file in ROWS.source(own_name(wildcards)).files]
+
+
+def image_set_row(wildcards):
+    return ROWS.image_set(own_name(wildcards)).model_dump_json(include={"lists", "archive", "folder", "mirror_images"})
+
+
+def pictures_of(wildcards):
+    """The folder that holds the pictures of an image set: what came in an archive, or a folder of a user's own."""
+    product = product_of(wildcards)
+    archive = product.inputs.get("archive")
+    return at(archive) if archive else ROWS.image_set(product.name).folder
+
+
+def maximum_images(wildcards):
+    maximum = SCALE.maximum_images.get(own_name(wildcards))
+    return ["--maximum", maximum] if maximum else []
+
+# Samples and questions
+
+
+def sources(wildcards):
+    """`--source DATA_SET [SPLIT] ANNOTATIONS IMAGES` for each data set that samples or questions are read from."""
+    product = product_of(wildcards)
+    parts = product.definition.get("samples") or product.definition["parts"]
+    names = list(dict.fromkeys(part["data_set"] for part in parts))
+    split = ["train"] if product.rule == "filter_pairs" else []
+    rows = zip(names, product.inputs["annotations"], product.inputs["images"], strict=True)
+    return [word for name, files, images in rows for word in ("--source", name, *split, at(files), at(images))]
+
+
+def split_file(wildcards):
+    """The list of what is held out, where the scale has one."""
+    splits = product_of(wildcards).inputs.get("splits")
+    return ["--split-file", at(splits, "splits.json")] if splits else []
+
+
+def exclude(wildcards):
+    """The list of images that samples leave out, if any."""
+    exclusions = product_of(wildcards).inputs.get("exclusions")
+    return ["--exclude", marker(exclusions)] if exclusions else []
+
+
+def filter_settings(wildcards):
+    return settings_json(product_of(wildcards).settings.filter)
+
+
+def exclusion_sources(wildcards):
+    """`--evaluation DATA_SET ANNOTATIONS` and `--training IMAGE_SET ANNOTATIONS` for each."""
+    product = product_of(wildcards)
+    words = []
+    for kind, names in (("evaluation", "images_of"), ("training", "exclusions_from")):
+        role = "evaluations" if kind == "evaluation" else "training"
+        for name, files in zip(product.definition[names], product.inputs[role], strict=True):
+            words += [f"--{kind}", name, at(files)]
+    return words
+
+
+# Models
+
+
+def world_settings(wildcards):
+    return settings_json(SCALE.world)
+
+
+def fetched_models(chains_of_experiments):
+    """The models that experiments take from others, by name."""
+    roles = type(SCALE.pretrained).model_fields
+    found = (chain.pretrained(role) for chain in chains_of_experiments for role in roles)
+    return sorted({model.name for model in found if model})
+
+
+def vision_weights(wildcards):
+    """The vision encoder's own file, as the catalogue names it."""
+    encoder = product_of(wildcards).parents["vision_encoder"]
+    return at(encoder, ROWS.model(encoder.name).files[0].name)
+
+
+# Image sets in parts
+
+
+def parts_of(product):
+    """In how many parts a product of an image set is made."""
+    images = product if product.area == "images" else product.parents["images"]
+    return images.definition["parts"]
+
+
+def part_manifests(wildcards):
+    """The manifests of all parts of an image set, or of its features."""
+    product = product_of(wildcards)
+    return [at(product, "parts", str(part), "manifest.json") for part in range(parts_of(product))]
+
+
+def number_of_parts(wildcards):
+    return parts_of(product_of(wildcards))
+
+
+def part_of_source(wildcards):
+    """The part of the images that a part of the features is computed from."""
+    return at(product_of(wildcards).parents["images"], "parts", wildcards.part, "manifest.json")
+
+
+def in_parts(area, packed=None):
+    """A pattern for the folders of image sets, or of their features, that are made in parts."""
+    found = [one for one in PRODUCTS.values() if one.rule == f"join_{area}"]
+    if packed is not None:
+        found = [one for one in found if is_packed(one) == packed]
+    return any_of(found)
+
+
+def is_packed(product):
+    return bool(product.inputs.get("archive") or ROWS.image_set(product.name).folder)
+
+
+def archive_manifest(wildcards):
+    archive = product_of(wildcards).inputs.get("archive")
+    return [marker(archive)] if archive else []
+
+
+# Features
+
 
 def feature_source(wildcards):
-    """What features are computed from: an image set, or the tokens of its pictures where these are there."""
-    parents = FEATURES[wildcards.features].parents
+    """What features are computed from: an image set, or the tokens of its images where these are there."""
+    parents = product_of(wildcards).parents
     return parents.get("tokens") or parents["images"]
 
 
-def part_manifests(product):
-    """The manifests of all parts of an image set, or of its features."""
-    return [at(product, "parts", str(part), "manifest.json") for part in range(CHAIN.parts_of(product))]
+def feature_source_manifest(wildcards):
+    return marker(feature_source(wildcards))
+
+
+def feature_source_option(wildcards, input):
+    return [f"--{feature_source(wildcards).area}", folder(input.source)]
+
+
+def feature_extractor_sums(wildcards):
+    return marker(product_of(wildcards).parents["feature_extractor"])
+
+
+# Trainings
 
 
 def run_of(wildcards):
-    return RUNS[f"{wildcards.stage}/{wildcards.run}"]
+    return BY_KEY[wildcards.key]
 
 
-def images_for(run, names):
-    """Image sets as a training of the adaptor, or who predicts with it, reads them: features, or the pictures."""
-    if run.settings.features == "cached":
-        return {"features": [at(CHAIN.features(name), "manifest.json") for name in names]}
-    return {
-        "images": [at(CHAIN.images(name), "manifest.json") for name in names],
-        "feature_extractor": at(CHAIN.feature_extractor, "SHA256SUMS"),
-    }
-
-
-def image_options(input):
-    """The same as options of a command."""
-    if input.get("features"):
-        return ["--features", *folders(input.features)]
-    return ["--images", *folders(input.images), "--feature-extractor", folder(input.feature_extractor)]
-
-
-def run_images(wildcards):
-    """What a training reads of its images."""
+def run_options(wildcards):
+    """The models and the images of a training as options; its samples have a manifest beside them."""
     run = run_of(wildcards)
-    return images_for(run, CHAIN_OF_RUN[run.path].sample_image_sets(run.area))
+    left_out = ["samples", "initial_adaptor", *(["feature_extractor"] if "features" in run.parents else [])]
+    return options_of(run, left_out)
 
 
-def run_initial_adaptor(wildcards):
+def samples_manifest(wildcards):
+    return at(run_of(wildcards).parents["samples"], "manifest.json")
+
+
+def initial_adaptor(wildcards):
     parent = run_of(wildcards).parents.get("initial_adaptor")
-    return [at(parent, "adaptor.safetensors")] if parent else []
+    return ["--initial-adaptor", marker(parent)] if parent else []
 
 
-def evaluation_of(wildcards):
-    return BY_PATH[f"evaluation/{wildcards.benchmark}/{wildcards.evaluation}"]
+def batch_size(wildcards):
+    return run_of(wildcards).settings.batch_size
 
 
-def evaluation_images(wildcards):
-    """What predictions read of a benchmark's images."""
-    return images_for(evaluation_of(wildcards).run, [CHAIN.benchmark_image_set(wildcards.benchmark)])
-
-
-def evaluated_run(wildcards):
-    """run.json of the training that was evaluated; nothing for a guess without a model."""
-    run = evaluation_of(wildcards).run
-    return [at(run, "run.json")] if run else []
-
-
-def score_options(wildcards, input):
-    """The options that every scorer of answers has: the figure's id, its split and the training's run.json."""
-    run = ["--run", str(input.run)] if input.run else []
-    split = split_name(wildcards.benchmark, SCALE.evaluation_split)
-    return ["--id", evaluation_of(wildcards).figure, "--split", split, *run]
-
-
-def retrieval_inputs(wildcards):
-    """What a retrieval method compares the captions with."""
-    image_set = RETRIEVAL[wildcards.benchmark]
-    if wildcards.method == "blip2":
-        return {
-            "features": [at(CHAIN.features(image_set), "manifest.json")],
-            "model": at(CHAIN.feature_extractor, "SHA256SUMS"),
-        }
-    if wildcards.method == "linear_baseline":
-        return {
-            "tokens": [at(CHAIN.tokens(image_set), "manifest.json")],
-            "model": at(CHAIN.linear_baseline, "SHA256SUMS"),
-        }
-    images = [at(CHAIN.images(image_set), "manifest.json")]
-    if wildcards.method in CLIPS:
-        return {"images": images, "model": at(CLIPS[wildcards.method], "SHA256SUMS")}
-    training = [at(CHAIN.images(name), "manifest.json") for name in SCALE.roles.pretraining]
-    return {"images": images, "pairs": at(CHAIN.pairs, "samples.parquet"), "training": training}
-
-
-def retrieval_options(wildcards, input):
-    """The same as command-line options, in the order of the inputs' names."""
-    # Flickr8k's figures are of all five captions of a picture, as in its literature; COCO's of the first, as reported.
-    every = ["--all-captions"] if wildcards.benchmark.startswith("flickr8k") else []
-    return [*retrieval_method_options(wildcards, input), *every]
-
-
-def ranked(wildcards, name):
-    """A file of a retrieval method; the captions of the second look are those of the first."""
-    method = "blip2" if name == "captions.json" and wildcards.method == "blip2_itm" else wildcards.method
-    return f"{R}/evaluation/{wildcards.benchmark}/{method}-{RETRIEVAL_ID}/{name}"
-
-
-def image_to_text_similarity(wildcards):
-    """The array of the way back, which re-ranking alone writes."""
-    return [ranked(wildcards, "image_to_text.npy")] if wildcards.method == "blip2_itm" else []
-
-
-def reranking_inputs(wildcards):
-    """The pictures of a retrieval benchmark, or their tokens where the vision encoder is frozen."""
-    image_set = RETRIEVAL[wildcards.benchmark]
-    return at(CHAIN.tokens(image_set) if SCALE.q_former else CHAIN.images(image_set), "manifest.json")
-
-
-def similarity_made_of(wildcards):
-    """Manifests of pictures or features, and checksums of the model, that a similarity was computed from."""
-    if wildcards.method == "blip2_itm":
-        return [reranking_inputs(wildcards), at(CHAIN.feature_extractor, "SHA256SUMS")]
-    given = retrieval_inputs(wildcards).values()
-    return [path for paths in given for path in (paths if isinstance(paths, list) else [paths])]
-
-
-def retrieval_headline(wildcards):
-    return "all_captions" if wildcards.benchmark.startswith("flickr8k") else "first_caption"
-
-
-def retrieval_method_options(wildcards, input):
-    if wildcards.method == "blip2":
-        return ["--features", *folders(input.features), "--feature-extractor", folder(input.model)]
-    if wildcards.method == "linear_baseline":
-        return ["--tokens", *folders(input.tokens), "--linear-baseline", folder(input.model)]
-    if wildcards.method in CLIPS:
-        return ["--images", *folders(input.images), "--clip", folder(input.model)]
-    return [
-        "--images",
-        *folders(input.images),
-        "--training-pairs",
-        input.pairs,
-        "--training-images",
-        *folders(input.training),
-    ]
-
-
-def listing_data_set(image_set):
-    """The data set whose captions an image set of pretraining has."""
-    return REGISTRY.image_set(image_set).lists[0].data_set
-
-
-def sources_of(names, manifests):
-    """`--source NAME ANNOTATIONS IMAGES` for each name, from the manifests of both, in turn."""
-    paths = folders(manifests)
-    triples = zip(names, paths[::2], paths[1::2], strict=True)
-    return [word for triple in triples for word in ("--source", *triple)]
-
-
-def exclusions_of(product):
-    """The list of pictures that a table of samples leaves out, if any."""
-    exclusions = product.parents.get("exclusions")
-    return [f"{R}/{exclusions.path}/exclusions.json"] if exclusions else []
-
-
-def exclusion_sources(wildcards, input):
-    """`--evaluation NAME ANNOTATIONS` and `--training IMAGE_SET ANNOTATIONS` for each."""
-    chosen = SCALE_OF_EXCLUSIONS[wildcards.exclusions].exclude
-    evaluations = zip(EVALUATION_SOURCES, folders(input.evaluations), strict=True)
-    training = zip(TRAINING_SOURCES, folders(input.training), strict=True)
-    return [
-        *(word for name, path in evaluations if name in chosen for word in ("--evaluation", name, path)),
-        *(word for name, path in training for word in ("--training", name, path)),
-    ]
-
-
-def exclude_option(wildcards, input):
-    return ["--exclude", *input.exclude] if input.exclude else []
+def identity(wildcards):
+    return json.dumps(run_of(wildcards).identity)
 
 
 def training_processes(wildcards):
     """GPUs of a training: the job's, or fewer where a batch would not divide among them."""
-    batch = run_of(wildcards).settings.batch_size
     gpus = job("train_adaptor")["gpu"]
-    return max((number for number in range(1, gpus + 1) if batch % number == 0), default=0)
+    return max((number for number in range(1, gpus + 1) if batch_size(wildcards) % number == 0), default=0)
 
 
 def unless_failed(asked, instead):
@@ -190,6 +206,10 @@ def unless_failed(asked, instead):
     return found
 
 
+def this_attempt(wildcards, attempt):
+    return attempt
+
+
 def training_resources():
     """Memory, minutes, GPUs, disk and partition of a training."""
     asked = {**job("train_adaptor", mem_mb=2500, runtime=60), "gpu": training_processes}
@@ -197,39 +217,98 @@ def training_resources():
     return {name: unless_failed(value, little.get(name, value)) for name, value in asked.items()}
 
 
-def mix_sources(wildcards):
-    """Data set and image set of each part of a mix."""
-    roles = SCALE.roles
-    return {
-        "visual_genome_mix": [("visual_genome", roles.visual_genome), ("minigpt4", roles.descriptions)],
-        "okvqa_mix": [("okvqa", roles.okvqa_train)],
-        "refcoco_mix": [("refcoco", roles.refcoco)],
-        "photo_mix": [("daquar", roles.daquar), *((listing_data_set(name), name) for name in roles.pretraining)],
-    }[MIXES[wildcards.mix].name]
+# Evaluations
 
 
-def asked_by(wildcards):
-    """The data set that a benchmark's questions come from."""
-    name = BENCHMARKS[wildcards.asked].name
-    if name in ("visual_genome", "okvqa", "refcoco", "gqa"):
-        return name
-    return listing_data_set(CHAIN.benchmark_image_set(name))
+def evaluation_of(wildcards):
+    return EVALUATION_OF[wildcards.key]
 
 
-def benchmark_images(wildcards):
-    return next(iter(BENCHMARKS[wildcards.asked].parents.values()))
+def seen_options(product):
+    """What a system sees of images: features, or images and the extractor."""
+    roles = ("features",) if "features" in product.parents else ("images", "feature_extractor")
+    return [word for role in roles for word in option(role, product.parents[role])]
 
 
-def listed_by(wildcards):
-    """The data sets whose annotations name the pictures of an image set."""
-    return [entry.data_set for entry in REGISTRY.image_set(IMAGES[wildcards.images].name).lists]
+def predict_options(wildcards):
+    evaluation = evaluation_of(wildcards)
+    parents = evaluation.product.parents
+    models = [word for role in ("questions", "language_model") for word in option(role, parents[role])]
+    shuffle = ["--shuffle-images"] if evaluation.shuffle_images else []
+    return [*seen_options(evaluation.product), *models, "--adaptor", marker(parents["run"]), *shuffle]
 
 
-def archive_of(wildcards):
-    """The data set whose archive holds the pictures of an image set."""
-    return archive_with(IMAGES[wildcards.images].name)
+def question_only_tasks(wildcards):
+    tasks = evaluation_of(wildcards).row.question_only_tasks
+    return ["--tasks", *tasks] if tasks else []
 
 
-def maximum_images(wildcards):
-    maximum = SCALE.maximum_images.get(IMAGES[wildcards.images].name)
-    return ["--maximum", maximum] if maximum else []
+def scorer(wildcards):
+    return f"workflow_scripts.evaluation.score_{evaluation_of(wildcards).row.scorer}"
+
+
+def scorer_code(wildcards):
+    return code_digest(scorer(wildcards))
+
+
+def questions_table(wildcards):
+    return marker(evaluation_of(wildcards).benchmark)
+
+
+def evaluated_run(wildcards):
+    """run.json of the training that was evaluated; nothing for a guess without a model."""
+    run = evaluation_of(wildcards).run
+    return [at(run, "run.json")] if run else []
+
+
+def figure_options(wildcards, input):
+    """The options that every scorer has: what its figures are called, their split and the training's run.json."""
+    evaluation = evaluation_of(wildcards)
+    options = ["--id", evaluation.figure, "--benchmark", evaluation.row.figures, "--split", evaluation.split]
+    options += [f"--suffix={evaluation.suffix}"] if evaluation.suffix else []
+    options += evaluation.row.scorer_options
+    run = input.get("run")
+    return options + (["--run", *run] if run else [])
+
+
+def retrieval_method(wildcards):
+    return product_of(wildcards).definition["method"]
+
+
+def all_captions(wildcards):
+    return ["--all-captions"] if evaluation_of(wildcards).row.captions == "all" else []
+
+
+def headline(wildcards):
+    return f"{evaluation_of(wildcards).row.captions}_caption{'s' * (evaluation_of(wildcards).row.captions == 'all')}"
+
+
+def first_ranking(wildcards):
+    """The folder with the captions of a search: those of the first look, where there was a second one."""
+    product = product_of(wildcards)
+    return product.inputs.get("ranked", product)
+
+
+def ranked_captions(wildcards):
+    return at(first_ranking(wildcards), "captions.json")
+
+
+def image_to_text(wildcards):
+    """The array of the way back, which re-ranking alone writes."""
+    product = product_of(wildcards)
+    return [at(product, "image_to_text.npy")] if product.rule == "rerank_images" else []
+
+
+def image_to_text_option(wildcards, input):
+    return ["--image-to-text-similarity", *input.image_to_text] if input.image_to_text else []
+
+
+def similarity_made_of(wildcards):
+    """Manifests of images or features, and checksums of the model, that a similarity was computed from."""
+    product = product_of(wildcards)
+    found = [marker(made_of) for role, made_of in product.inputs.items() if role not in ("benchmark", "ranked")]
+    return [path for one in found for path in ([one] if isinstance(one, str) else one)]
+
+
+def reranking_options(wildcards):
+    return options_of(product_of(wildcards), leave_out=["ranked"])

@@ -30,7 +30,7 @@ rule tabulate_experiments:
             if SCALE.figures_are_meaningful
             else ["--warning", "The figures on this page mean nothing: the scale is for tests."]
         ),
-        folder=lambda wildcards, output: folder(output[0]),
+        folder=output_folder,
         code=code_digest("workflow_scripts.report.tabulate_experiments"),
     shell:
         "python -m workflow_scripts.report.tabulate_experiments --experiments {params.experiments:q}"

@@ -3,25 +3,25 @@
 
 rule extract_features:
     input:
-        source=lambda wildcards: at(feature_source(wildcards), "manifest.json"),
-        feature_extractor=at(CHAIN.feature_extractor, "SHA256SUMS"),
+        source=feature_source_manifest,
+        feature_extractor=feature_extractor_sums,
     output:
-        f"{R}/features/{{features}}/manifest.json",
+        f"{R}/features/{{key}}/manifest.json",
     log:
-        f"{R}/logs/extract_features/{{features}}.log",
+        f"{R}/logs/extract_features/{{key}}.log",
     benchmark:
-        f"{R}/benchmarks/extract_features/{{features}}.tsv"
+        f"{R}/benchmarks/extract_features/{{key}}.tsv"
     wildcard_constraints:
-        features=any_of(made(FEATURES.values(), in_parts=False)),
+        key=made_by("extract_features"),
     conda:
         "../envs/environment.yaml"
     threads: job_threads("extract_features", 1)
     resources:
         **job("extract_features", mem_mb=2000, runtime=120),
     params:
-        folder=lambda wildcards, output: folder(output[0]),
-        source=lambda wildcards, input: [f"--{feature_source(wildcards).area}", folder(input.source)],
-        feature_extractor=lambda wildcards, input: folder(input.feature_extractor),
+        folder=output_folder,
+        source=feature_source_option,
+        feature_extractor=folders_of("feature_extractor"),
         batch_size=SCALE.index.batch_size,
         code=code_digest("workflow_scripts.features.extract_features"),
     shell:

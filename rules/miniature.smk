@@ -4,19 +4,21 @@ if SCALE.world:
 
     rule publish:
         output:
-            at(CHAIN.world, "published.json"),
+            f"{R}/world/{{key}}/published.json",
         log:
-            f"{R}/logs/publish.log",
+            f"{R}/logs/publish/{{key}}.log",
         benchmark:
-            f"{R}/benchmarks/publish.tsv"
+            f"{R}/benchmarks/publish/{{key}}.tsv"
+        wildcard_constraints:
+            key=made_by("publish"),
         conda:
             "../envs/environment.yaml"
         threads: 1
         resources:
             **job("publish", mem_mb=1500, runtime=30),
         params:
-            folder=lambda wildcards, output: folder(output[0]),
-            settings=settings_json(SCALE.world),
+            folder=output_folder,
+            settings=own_settings,
             code=code_digest("workflow_scripts.miniature.publish"),
         shell:
             "python -m workflow_scripts.miniature.publish --settings {params.settings:q}"
@@ -24,11 +26,13 @@ if SCALE.world:
 
     rule write_vision_corpus:
         output:
-            at(CHAIN.corpus("vision"), "manifest.json"),
+            f"{R}/corpora/{{key}}/manifest.json",
         log:
-            f"{R}/logs/write_vision_corpus.log",
+            f"{R}/logs/write_vision_corpus/{{key}}.log",
         benchmark:
-            f"{R}/benchmarks/write_vision_corpus.tsv"
+            f"{R}/benchmarks/write_vision_corpus/{{key}}.tsv"
+        wildcard_constraints:
+            key=made_by("write_vision_corpus"),
         priority: 20
         conda:
             "../envs/environment.yaml"
@@ -36,8 +40,8 @@ if SCALE.world:
         resources:
             **job("write_vision_corpus", mem_mb=1500, runtime=30),
         params:
-            folder=lambda wildcards, output: folder(output[0]),
-            settings=settings_json(SCALE.world),
+            folder=output_folder,
+            settings=world_settings,
             code=code_digest("workflow_scripts.miniature.corpus"),
         shell:
             "python -m workflow_scripts.miniature.corpus --settings {params.settings:q}"
@@ -45,11 +49,13 @@ if SCALE.world:
 
     rule write_text_corpus:
         output:
-            at(CHAIN.corpus("text"), "manifest.json"),
+            f"{R}/corpora/{{key}}/manifest.json",
         log:
-            f"{R}/logs/write_text_corpus.log",
+            f"{R}/logs/write_text_corpus/{{key}}.log",
         benchmark:
-            f"{R}/benchmarks/write_text_corpus.tsv"
+            f"{R}/benchmarks/write_text_corpus/{{key}}.tsv"
+        wildcard_constraints:
+            key=made_by("write_text_corpus"),
         priority: 10
         conda:
             "../envs/environment.yaml"
@@ -57,8 +63,8 @@ if SCALE.world:
         resources:
             **job("write_text_corpus", mem_mb=1500, runtime=30),
         params:
-            folder=lambda wildcards, output: folder(output[0]),
-            settings=settings_json(SCALE.world),
+            folder=output_folder,
+            settings=world_settings,
             code=code_digest("workflow_scripts.miniature.text_corpus"),
         shell:
             "python -m workflow_scripts.miniature.text_corpus --settings {params.settings:q}"

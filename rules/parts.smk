@@ -6,24 +6,26 @@ localrules:
 
 rule cut_url_list:
     input:
-        f"{R}/urls/{{images}}.parquet",
+        unpack(made_from),
     output:
-        f"{R}/images/{{images}}/parts/{{part}}/listed.parquet",
+        f"{R}/images/{{key}}/parts/{{part}}/listed.parquet",
     log:
-        f"{R}/logs/cut_url_list/{{images}}/{{part}}.log",
+        f"{R}/logs/cut_url_list/{{key}}/{{part}}.log",
     benchmark:
-        f"{R}/benchmarks/cut_url_list/{{images}}/{{part}}.tsv"
+        f"{R}/benchmarks/cut_url_list/{{key}}/{{part}}.tsv"
+    wildcard_constraints:
+        key=in_parts("images"),
     conda:
         "../envs/environment.yaml"
     threads: 1
     resources:
         **job("cut_url_list", mem_mb=1000, runtime=10),
     params:
-        parts=lambda wildcards: SCALE.parts[IMAGES[wildcards.images].name],
+        parts=number_of_parts,
         samples_per_shard=SCALE.download.samples_per_shard,
         code=code_digest("workflow_scripts.sources.cut_url_list"),
     shell:
-        "python -m workflow_scripts.sources.cut_url_list --url-list {input:q} --part {wildcards.part}"
+        "python -m workflow_scripts.sources.cut_url_list --url-list {input.urls:q} --part {wildcards.part}"
         " --parts {params.parts} --samples-per-shard {params.samples_per_shard} --output {output:q} 2>&1 | tee {log:q}"
 
 
@@ -32,48 +34,48 @@ use rule download_images as download_part with:
         urls=rules.cut_url_list.output[0],
         web=WEB_READY,
     output:
-        f"{R}/images/{{images}}/parts/{{part}}/manifest.json",
+        f"{R}/images/{{key}}/parts/{{part}}/manifest.json",
     log:
-        f"{R}/logs/download_part/{{images}}/{{part}}.log",
+        f"{R}/logs/download_part/{{key}}/{{part}}.log",
     benchmark:
-        f"{R}/benchmarks/download_part/{{images}}/{{part}}.tsv"
+        f"{R}/benchmarks/download_part/{{key}}/{{part}}.tsv"
     wildcard_constraints:
-        images=one_of(IMAGES, packed=False, in_parts=True),
+        key=in_parts("images", packed=False),
 
 
 use rule pack_images as pack_part with:
     input:
         urls=rules.cut_url_list.output[0],
-        archive=lambda wildcards: at(CHAIN.annotations(archive_of(wildcards)), "manifest.json"),
+        archive=archive_manifest,
     output:
-        f"{R}/images/{{images}}/parts/{{part}}/manifest.json",
+        f"{R}/images/{{key}}/parts/{{part}}/manifest.json",
     log:
-        f"{R}/logs/pack_part/{{images}}/{{part}}.log",
+        f"{R}/logs/pack_part/{{key}}/{{part}}.log",
     benchmark:
-        f"{R}/benchmarks/pack_part/{{images}}/{{part}}.tsv"
+        f"{R}/benchmarks/pack_part/{{key}}/{{part}}.tsv"
     wildcard_constraints:
-        images=one_of(IMAGES, packed=True, in_parts=True),
+        key=in_parts("images", packed=True),
 
 
 rule join_images:
     input:
-        lambda wildcards: part_manifests(IMAGES[wildcards.images]),
+        part_manifests,
     output:
-        f"{R}/images/{{images}}/manifest.json",
+        f"{R}/images/{{key}}/manifest.json",
     log:
-        f"{R}/logs/join_images/{{images}}.log",
+        f"{R}/logs/join_images/{{key}}.log",
     benchmark:
-        f"{R}/benchmarks/join_images/{{images}}.tsv"
+        f"{R}/benchmarks/join_images/{{key}}.tsv"
     wildcard_constraints:
-        images=any_of(made(IMAGES.values(), in_parts=True)),
+        key=in_parts("images"),
     conda:
         "../envs/environment.yaml"
     threads: 1
     resources:
         **job("join_images", mem_mb=8000, runtime=60),
     params:
-        parts=lambda wildcards, input: folders(input),
-        folder=lambda wildcards, output: folder(output[0]),
+        parts=input_folders,
+        folder=output_folder,
         code=code_digest("workflow_scripts.sources.join_images"),
     shell:
         "python -m workflow_scripts.sources.join_images --parts {params.parts:q}"
@@ -82,39 +84,39 @@ rule join_images:
 
 use rule extract_features as extract_part with:
     input:
-        source=lambda wildcards: at(feature_source(wildcards), "parts", wildcards.part, "manifest.json"),
-        feature_extractor=at(CHAIN.feature_extractor, "SHA256SUMS"),
+        source=part_of_source,
+        feature_extractor=feature_extractor_sums,
     output:
-        f"{R}/features/{{features}}/parts/{{part}}/manifest.json",
+        f"{R}/features/{{key}}/parts/{{part}}/manifest.json",
     log:
-        f"{R}/logs/extract_part/{{features}}/{{part}}.log",
+        f"{R}/logs/extract_part/{{key}}/{{part}}.log",
     benchmark:
-        f"{R}/benchmarks/extract_part/{{features}}/{{part}}.tsv"
+        f"{R}/benchmarks/extract_part/{{key}}/{{part}}.tsv"
     wildcard_constraints:
-        features=any_of(made(FEATURES.values(), in_parts=True)),
+        key=in_parts("features"),
 
 
 rule join_features:
     input:
-        parts=lambda wildcards: part_manifests(FEATURES[wildcards.features]),
-        images=lambda wildcards: at(feature_source(wildcards), "manifest.json"),
+        parts=part_manifests,
+        images=feature_source_manifest,
     output:
-        f"{R}/features/{{features}}/manifest.json",
+        f"{R}/features/{{key}}/manifest.json",
     log:
-        f"{R}/logs/join_features/{{features}}.log",
+        f"{R}/logs/join_features/{{key}}.log",
     benchmark:
-        f"{R}/benchmarks/join_features/{{features}}.tsv"
+        f"{R}/benchmarks/join_features/{{key}}.tsv"
     wildcard_constraints:
-        features=any_of(made(FEATURES.values(), in_parts=True)),
+        key=in_parts("features"),
     conda:
         "../envs/environment.yaml"
     threads: 1
     resources:
         **job("join_features", mem_mb=8000, runtime=240),
     params:
-        parts=lambda wildcards, input: folders(input.parts),
-        images=lambda wildcards, input: folder(input.images),
-        folder=lambda wildcards, output: folder(output[0]),
+        parts=folders_of("parts"),
+        images=folders_of("images"),
+        folder=output_folder,
         code=code_digest("workflow_scripts.features.join_features"),
     shell:
         "python -m workflow_scripts.features.join_features --parts {params.parts:q} --images {params.images:q}"

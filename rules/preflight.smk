@@ -17,7 +17,7 @@ if SCALE.preflight:
         params:
             web=WEB,
             # Those of other experiments are asked for by the jobs that fetch them, which come right after it.
-            models=sorted(model.name for model in pretrained_models(REPORTED.values()).values()),
+            models=fetched_models(REPORTED.values()),
             settings=settings_json(SCALE.preflight),
             code=code_digest("workflow_scripts.preflight.check"),
         shell:

@@ -84,10 +84,8 @@ rule render_figures:
 
 rule choose_examples:
     input:
-        predictions=lambda wildcards: at(EXAMPLES[wildcards.benchmark].product, "predictions.jsonl"),
-        images=lambda wildcards: [
-            at(product, "manifest.json") for product in EXAMPLES[wildcards.benchmark].benchmark.parents.values()
-        ],
+        predictions=example_predictions,
+        images=example_images,
     output:
         f"{R}/report/examples/{{benchmark}}.json",
     log:
@@ -102,8 +100,8 @@ rule choose_examples:
     resources:
         **job("choose_examples", mem_mb=1000, runtime=10),
     params:
-        title=lambda wildcards: EXAMPLE_TITLES[wildcards.benchmark],
-        images=lambda wildcards, input: folders(input.images),
+        title=example_title,
+        images=folders_of("images"),
         code=code_digest("workflow_scripts.report.choose_examples"),
     shell:
         "python -m workflow_scripts.report.choose_examples --title {params.title:q}"
@@ -112,25 +110,25 @@ rule choose_examples:
 
 rule choose_captions:
     input:
-        predictions=lambda wildcards: at(CAPTIONS["pretrained"].product, "predictions.jsonl"),
-        shuffled=lambda wildcards: at(CAPTIONS["pretrained_shuffled_images"].product, "predictions.jsonl"),
-        images=lambda wildcards: [
-            at(product, "manifest.json") for product in CAPTIONS["pretrained"].benchmark.parents.values()
-        ],
+        predictions=example_predictions,
+        shuffled=shuffled_predictions,
+        images=example_images,
     output:
-        f"{R}/report/examples/flickr8k_captions.json",
+        f"{R}/report/examples/{{benchmark}}.json",
     log:
-        f"{R}/logs/choose_captions.log",
+        f"{R}/logs/choose_captions/{{benchmark}}.log",
     benchmark:
-        f"{R}/benchmarks/choose_captions.tsv"
+        f"{R}/benchmarks/choose_captions/{{benchmark}}.tsv"
+    wildcard_constraints:
+        benchmark="|".join(OF_CAPTIONS) or "(?!)",
     conda:
         "../envs/environment.yaml"
     threads: 1
     resources:
         **job("choose_captions", mem_mb=1000, runtime=10),
     params:
-        title=EXAMPLE_TITLES["flickr8k_captions"],
-        images=lambda wildcards, input: folders(input.images),
+        title=example_title,
+        images=folders_of("images"),
         code=code_digest("workflow_scripts.report.choose_captions"),
     shell:
         "python -m workflow_scripts.report.choose_captions --title {params.title:q}"
@@ -140,9 +138,9 @@ rule choose_captions:
 
 rule draw_attention:
     input:
-        questions=at(CHAIN.benchmark(CHAIN.retrieval_benchmark), "questions.parquet"),
-        images=at(CHAIN.images(CHAIN.roles.retrieval), "manifest.json"),
-        feature_extractor=at(CHAIN.feature_extractor, "SHA256SUMS"),
+        questions=marker(CHAIN.benchmark(CHAIN.retrieval_benchmark)),
+        images=marker(CHAIN.images(CHAIN.indexed_image_sets[0])),
+        feature_extractor=marker(CHAIN.feature_extractor),
     output:
         f"{R}/report/attention.json",
     log:
@@ -155,8 +153,8 @@ rule draw_attention:
     resources:
         **job("draw_attention", mem_mb=4000, runtime=20),
     params:
-        images=lambda wildcards, input: folder(input.images),
-        feature_extractor=lambda wildcards, input: folder(input.feature_extractor),
+        images=folders_of("images"),
+        feature_extractor=folders_of("feature_extractor"),
         code=code_digest("workflow_scripts.report.draw_attention"),
     shell:
         "python -m workflow_scripts.report.draw_attention --questions {input.questions:q} --images {params.images:q}"
@@ -232,7 +230,7 @@ rule import_runs:
     resources:
         **job("import_runs", mem_mb=1500, runtime=20),
     params:
-        results=lambda wildcards, output: folder(folder(output[0])),
+        results=R,
         tracking=TRACKING_URI,
         scale=SETTINGS.scale,
         code=code_digest("workflow_scripts.tracking.import_runs"),
@@ -266,9 +264,9 @@ rule check_expected:
 
 rule render_cards:
     input:
-        images=[at(product, "manifest.json") for product in IMAGES.values()],
-        tables=[at(product, "manifest.json") for product in [*PAIRS.values(), *MIXES.values()]],
-        exclusions=[f"{R}/{product.path}/exclusions.json" for product in EXCLUSIONS.values()],
+        images=IMAGE_MANIFESTS,
+        tables=[at(product, "manifest.json") for product in TABLES],
+        exclusions=[marker(product) for product in REPORT_PRODUCTS if product.rule == "list_exclusions"],
         runs=RUN_FILES,
         results=f"{R}/report/results.json",
     output:
@@ -286,7 +284,7 @@ rule render_cards:
     params:
         scale=SETTINGS.scale,
         about=SCALE.description,
-        exclusions=lambda wildcards, input: ["--exclusions", *input.exclusions] if input.exclusions else [],
+        exclusions=exclusions_option,
         code=code_digest("workflow_scripts.report.render_cards"),
     shell:
         "python -m workflow_scripts.report.render_cards --scale {params.scale:q} --about {params.about:q}"

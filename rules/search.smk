@@ -3,37 +3,34 @@
 
 rule build_index:
     input:
-        images=[at(CHAIN.images(name), "manifest.json") for name in CHAIN.indexed_image_sets],
-        features=[at(CHAIN.features(name), "manifest.json") for name in CHAIN.indexed_image_sets],
-        feature_extractor=at(CHAIN.feature_extractor, "SHA256SUMS"),
+        unpack(made_from),
     output:
-        at(CHAIN.index, "index.json"),
+        f"{R}/search/{{key}}/index.json",
     log:
-        f"{R}/logs/build_index.log",
+        f"{R}/logs/build_index/{{key}}.log",
     benchmark:
-        f"{R}/benchmarks/build_index.tsv"
+        f"{R}/benchmarks/build_index/{{key}}.tsv"
+    wildcard_constraints:
+        key=made_by("build_index"),
     conda:
         "../envs/environment.yaml"
     threads: 1
     resources:
         **job("build_index", mem_mb=2000, runtime=60),
     params:
-        folder=lambda wildcards, output: folder(output[0]),
-        images=lambda wildcards, input: folders(input.images),
-        features=lambda wildcards, input: folders(input.features),
-        feature_extractor=lambda wildcards, input: folder(input.feature_extractor),
-        settings=settings_json(SCALE.index),
+        folder=output_folder,
+        given=given,
+        settings=own_settings,
         code=code_digest("workflow_scripts.search.build"),
     shell:
-        "python -m workflow_scripts.search.build --images {params.images:q} --features {params.features:q}"
-        " --feature-extractor {params.feature_extractor:q} --settings {params.settings:q}"
+        "python -m workflow_scripts.search.build {params.given:q} --settings {params.settings:q}"
         " --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
 rule search_sheet:
     input:
-        index=at(CHAIN.index, "index.json"),
-        questions=at(CHAIN.benchmark(CHAIN.retrieval_benchmark), "questions.parquet"),
+        index=marker(CHAIN.index),
+        questions=marker(CHAIN.benchmark(CHAIN.retrieval_benchmark)),
     output:
         f"{R}/report/sheet.json",
     log:
@@ -46,7 +43,7 @@ rule search_sheet:
     resources:
         **job("search_sheet", mem_mb=2000, runtime=10),
     params:
-        index=lambda wildcards, input: folder(input.index),
+        index=folders_of("index"),
         queries=SCALE.queries,
         code=code_digest("workflow_scripts.search.sheet"),
     shell:

@@ -1,8 +1,11 @@
 # What the report, the experiments' table and the survey show; no rules here.
 # What the report shows. An evaluation's scores.json, in the order of the stages; retrieval first, as in Table 1.
-SCORES = [f"{R}/evaluation/{benchmark}/{method}-{RETRIEVAL_ID}/scores.json" for benchmark, method in RETRIEVALS] + [
-    at(evaluation.product, "scores.json") for evaluation in EVALUATIONS if evaluation.path in IN_REPORT
-]
+IN_REPORT = {evaluation.path for evaluation in evaluations(REPORTED.values())}
+REPORT_PRODUCTS = all_products(
+    REPORTED.values(), (evaluation.product for evaluation in EVALUATIONS if evaluation.path in IN_REPORT)
+).values()
+SCORES = [at(evaluation.product, "scores.json") for evaluation in EVALUATIONS if evaluation.path in IN_REPORT]
+RUNS = {run.path: run for chain in CHAINS.values() for run in chain.runs}
 RUN_FILES = [f"{R}/{path}/run.json" for path in {run.path: run for chain in REPORTED.values() for run in chain.runs}]
 # The figures of every experiment, whoever's run gave them, for `snakemake experiments`.
 EXPERIMENTS = {
@@ -19,25 +22,22 @@ TEMPLATES = [
     "workflow_scripts/report/templates/provenance.html.j2",
     "workflow_scripts/report/templates/report.html.j2",
 ]
-EXAMPLE_TITLES = {
-    "visual_genome": "Questions and relationships (Visual Genome), after finetuning",
-    "okvqa": "Questions that need outside knowledge (OK-VQA), finetuned",
-    "refcoco": "Referring expressions (RefCOCO)",
-    "gqa": "Questions about scenes (GQA), after finetuning",
-    "daquar": "Questions about rooms (DAQUAR), after finetuning",
-    "flickr8k_is_true": "Is the caption true of the photograph? (Flickr8k)",
-    "flickr8k_captions": "Captions after pretraining (Flickr8k)",
+# Evaluations of which the page shows examples, by benchmark; of captions those of shuffled images beside them.
+OF_CAPTIONS = {
+    evaluation.benchmark.name: evaluation
+    for evaluation in EVALUATIONS
+    if evaluation.row.scorer == "captions" and evaluation.variant in evaluation.row.examples and evaluation.is_plain
 }
+SHUFFLED_CAPTIONS = {
+    evaluation.benchmark.name: evaluation
+    for evaluation in EVALUATIONS
+    if evaluation.row.scorer == "captions" and evaluation.shuffle_images and evaluation.is_plain
+}
+OF_CAPTIONS = {name: one for name, one in OF_CAPTIONS.items() if name in SHUFFLED_CAPTIONS}
 EXAMPLES = {
     evaluation.benchmark.name: evaluation
     for evaluation in EVALUATIONS
-    if evaluation.variant in ("after", "finetuned") and "@" not in evaluation.figure
-}
-# Captions of the right photographs and of shuffled ones, by the name of the variant.
-CAPTIONS = {
-    evaluation.variant: evaluation
-    for evaluation in EVALUATIONS
-    if evaluation.benchmark.name == "flickr8k_captions" and "@" not in evaluation.figure
+    if evaluation.row.scorer != "captions" and evaluation.variant in evaluation.row.examples and evaluation.is_plain
 }
 REPORT_SETTINGS = json.dumps(
     {
@@ -45,15 +45,26 @@ REPORT_SETTINGS = json.dumps(
         "figures_are_meaningful": SCALE.figures_are_meaningful,
         "about": SCALE.description,
         "reranked": SCALE.reranking.top if SCALE.reranking else None,
-        "caption_beams": max((one.product.settings.num_beams for one in CAPTIONS.values()), default=1),
+        "caption_beams": max((one.product.settings.num_beams for one in OF_CAPTIONS.values()), default=1),
     }
 )
-# The survey asks about a benchmark with questions and relations, and the system as finetuned answers.
-SURVEY_BENCHMARK = next(
-    (CHAIN.benchmark(name) for name in ("visual_genome", "gqa", "daquar") if name in CHAIN.benchmarks), None
-)
-SURVEY_RUN = CHAIN.run("finetune") if "finetune" in CHAIN.stages else None
-HAS_SURVEY = SURVEY_BENCHMARK is not None and SURVEY_RUN is not None
+# The survey asks about a benchmark, and the system as a stage left it answers.
+HAS_SURVEY = SCALE.survey is not None and SCALE.survey.stage in CHAIN.stages
+if HAS_SURVEY:
+    SURVEY_BENCHMARK, SURVEY_RUN = CHAIN.benchmark(SCALE.survey.benchmark), CHAIN.run(SCALE.survey.stage)
+    SURVEY_SEEN = CHAIN.seen(
+        CHAIN.benchmark_image_sets(SCALE.survey.benchmark), SURVEY_RUN.settings.features == "online"
+    )
+# In the order of the catalogue, and of the scale.
+IMAGE_MANIFESTS = [
+    marker(product) for name in ROWS.image_sets for product in REPORT_PRODUCTS if product.area == "images" and product.name == name
+]
+TABLES = [
+    product
+    for name in SCALE.samples
+    for product in REPORT_PRODUCTS
+    if product.rule in ("filter_pairs", "build_mix") and product.name == name
+]
 RESPONSES = f"{R}/survey/responses.sqlite"
 
 
@@ -66,14 +77,12 @@ def page_inputs(runs):
         "expected": EXPECTED,
         "figures": f"{R}/report/figures",
         "tables": f"{R}/report/tables",
-        "examples": [
-            f"{R}/report/examples/{name}.json" for name in (["flickr8k_captions"] if CAPTIONS else []) + [*EXAMPLES]
-        ],
+        "examples": [f"{R}/report/examples/{name}.json" for name in [*OF_CAPTIONS, *EXAMPLES]],
         "sheet": f"{R}/report/sheet.json",
         "runs": runs,
-        "images": [at(product, "manifest.json") for product in IMAGES.values()],
-        "pairs": at(CHAIN.pairs, "manifest.json"),
-        "mixes": [at(product, "manifest.json") for product in MIXES.values()],
+        "images": IMAGE_MANIFESTS,
+        "pairs": at(CHAIN.samples(SCALE.caption_samples), "manifest.json"),
+        "mixes": [at(product, "manifest.json") for product in TABLES if product.rule == "build_mix"],
         "survey": [f"{R}/report/survey"] if HAS_SURVEY else [],
         "attention": f"{R}/report/attention.json",
         "templates": TEMPLATES,
@@ -82,3 +91,27 @@ def page_inputs(runs):
 
 def survey_option(wildcards, input):
     return ["--survey", input.survey[0]] if input.survey else []
+
+
+def example_of(wildcards):
+    return {**OF_CAPTIONS, **EXAMPLES}[wildcards.benchmark]
+
+
+def example_title(wildcards):
+    return example_of(wildcards).row.title
+
+
+def example_predictions(wildcards):
+    return marker(example_of(wildcards).product)
+
+
+def shuffled_predictions(wildcards):
+    return marker(SHUFFLED_CAPTIONS[wildcards.benchmark].product)
+
+
+def example_images(wildcards):
+    return marker(example_of(wildcards).benchmark.parents["images"])
+
+
+def exclusions_option(wildcards, input):
+    return ["--exclusions", *input.exclusions] if input.exclusions else []

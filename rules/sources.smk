@@ -1,15 +1,18 @@
-# From the web into shards: annotation files, lists of URLs, pictures.
+# From the web, or from this machine, into shards: annotation files, lists of URLs, images, models.
 
 
 rule fetch_files:
     input:
         WEB_READY,
+        local_files,
     output:
-        f"{R}/annotations/{{annotations}}/manifest.json",
+        f"{R}/annotations/{{key}}/manifest.json",
     log:
-        f"{R}/logs/fetch_files/{{annotations}}.log",
+        f"{R}/logs/fetch_files/{{key}}.log",
     benchmark:
-        f"{R}/benchmarks/fetch_files/{{annotations}}.tsv"
+        f"{R}/benchmarks/fetch_files/{{key}}.tsv"
+    wildcard_constraints:
+        key=made_by("fetch_files"),
     conda:
         "../envs/environment.yaml"
     threads: 1
@@ -17,55 +20,59 @@ rule fetch_files:
         **job("fetch_files", mem_mb=1000, runtime=240),
     params:
         web=WEB,
-        source=lambda wildcards: ANNOTATIONS[wildcards.annotations].name,
-        folder=lambda wildcards, output: folder(output[0]),
+        source=own_name,
+        folder=output_folder,
         checksums=CHECKSUMS,
-        form=lambda wildcards: mirror_flag(load_registry().source(ANNOTATIONS[wildcards.annotations].name)),
-        row=lambda wildcards: REGISTRY.source(ANNOTATIONS[wildcards.annotations].name).model_dump_json(),
+        form=from_mirror,
+        row=source_row,
+        catalogue=CATALOGUE,
         code=code_digest("workflow_scripts.sources.fetch_files"),
     shell:
         "{params.web} python -m workflow_scripts.sources.fetch_files --source {params.source:q}"
-        " {params.form} {params.checksums:q} --output {params.folder:q} 2>&1 | tee {log:q}"
+        " {params.form} {params.checksums:q} {params.catalogue:q} --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
 rule list_image_urls:
     input:
-        lambda wildcards: [at(CHAIN.annotations(name), "manifest.json") for name in listed_by(wildcards)],
+        unpack(made_from),
     output:
-        f"{R}/urls/{{images}}.parquet",
+        f"{R}/urls/{{key}}/urls.parquet",
     log:
-        f"{R}/logs/list_image_urls/{{images}}.log",
+        f"{R}/logs/list_image_urls/{{key}}.log",
     benchmark:
-        f"{R}/benchmarks/list_image_urls/{{images}}.tsv"
+        f"{R}/benchmarks/list_image_urls/{{key}}.tsv"
+    wildcard_constraints:
+        key=made_by("list_image_urls"),
     conda:
         "../envs/environment.yaml"
     threads: 1
     resources:
         **job("list_image_urls", mem_mb=2000, runtime=30),
     params:
-        image_set=lambda wildcards: IMAGES[wildcards.images].name,
-        annotations=lambda wildcards, input: folders(input),
-        maximum=lambda wildcards: maximum_images(wildcards),
-        form=lambda wildcards: mirror_flag(load_registry().image_set(IMAGES[wildcards.images].name)),
-        row=lambda wildcards: REGISTRY.image_set(IMAGES[wildcards.images].name).model_dump_json(),
+        image_set=own_name,
+        given=given,
+        maximum=maximum_images,
+        form=from_mirror,
+        row=image_set_row,
+        catalogue=CATALOGUE,
         code=code_digest("workflow_scripts.data.list_image_urls"),
     shell:
-        "python -m workflow_scripts.data.list_image_urls --image-set {params.image_set:q}"
-        " --annotations {params.annotations:q} {params.maximum} {params.form} --output {output:q} 2>&1 | tee {log:q}"
+        "python -m workflow_scripts.data.list_image_urls --image-set {params.image_set:q} {params.given:q}"
+        " {params.maximum} {params.form} {params.catalogue:q} --output {output:q} 2>&1 | tee {log:q}"
 
 
 rule download_images:
     input:
-        urls=f"{R}/urls/{{images}}.parquet",
+        unpack(made_from),
         web=WEB_READY,
     output:
-        f"{R}/images/{{images}}/manifest.json",
+        f"{R}/images/{{key}}/manifest.json",
     log:
-        f"{R}/logs/download_images/{{images}}.log",
+        f"{R}/logs/download_images/{{key}}.log",
     benchmark:
-        f"{R}/benchmarks/download_images/{{images}}.tsv"
+        f"{R}/benchmarks/download_images/{{key}}.tsv"
     wildcard_constraints:
-        images=one_of(IMAGES, packed=False),
+        key=made_by("download_images"),
     conda:
         "../envs/environment.yaml"
     threads: job_threads("download_images", 1)
@@ -73,9 +80,9 @@ rule download_images:
         **job("download_images", mem_mb=2000, runtime=1440),
     params:
         web=WEB,
-        image_set=lambda wildcards: IMAGES[wildcards.images].name,
-        folder=lambda wildcards, output: folder(output[0]),
-        settings=settings_json(SCALE.download),
+        image_set=own_name,
+        folder=output_folder,
+        settings=own_settings,
         code=code_digest("workflow_scripts.sources.download_images"),
     shell:
         "{params.web} python -m workflow_scripts.sources.download_images --url-list {input.urls:q}"
@@ -85,26 +92,25 @@ rule download_images:
 
 rule pack_images:
     input:
-        urls=f"{R}/urls/{{images}}.parquet",
-        archive=lambda wildcards: at(CHAIN.annotations(archive_of(wildcards)), "manifest.json"),
+        unpack(made_from),
     output:
-        f"{R}/images/{{images}}/manifest.json",
+        f"{R}/images/{{key}}/manifest.json",
     log:
-        f"{R}/logs/pack_images/{{images}}.log",
+        f"{R}/logs/pack_images/{{key}}.log",
     benchmark:
-        f"{R}/benchmarks/pack_images/{{images}}.tsv"
+        f"{R}/benchmarks/pack_images/{{key}}.tsv"
     wildcard_constraints:
-        images=one_of(IMAGES, packed=True),
+        key=made_by("pack_images"),
     conda:
         "../envs/environment.yaml"
     threads: job_threads("pack_images", 1)
     resources:
         **job("pack_images", mem_mb=2000, runtime=120),
     params:
-        pictures=lambda wildcards, input: folder(input.archive),
-        image_set=lambda wildcards: IMAGES[wildcards.images].name,
-        folder=lambda wildcards, output: folder(output[0]),
-        settings=settings_json(SCALE.download),
+        pictures=pictures_of,
+        image_set=own_name,
+        folder=output_folder,
+        settings=own_settings,
         code=code_digest("workflow_scripts.sources.pack_images"),
     shell:
         "python -m workflow_scripts.sources.pack_images --pictures {params.pictures:q}"
@@ -115,14 +121,15 @@ rule pack_images:
 rule fetch_model:
     input:
         WEB_READY,
+        local_files,
     output:
-        f"{R}/models/{{model}}/SHA256SUMS",
+        f"{R}/models/{{key}}/SHA256SUMS",
     log:
-        f"{R}/logs/fetch_model/{{model}}.log",
+        f"{R}/logs/fetch_model/{{key}}.log",
     benchmark:
-        f"{R}/benchmarks/fetch_model/{{model}}.tsv"
+        f"{R}/benchmarks/fetch_model/{{key}}.tsv"
     wildcard_constraints:
-        model="|".join(map(re.escape, MODELS)) or "(?!)",
+        key=made_by("fetch_model"),
     priority: 30
     conda:
         "../envs/environment.yaml"
@@ -131,10 +138,11 @@ rule fetch_model:
         **job("fetch_model", mem_mb=1000, runtime=240),
     params:
         web=WEB,
-        name=lambda wildcards: MODELS[wildcards.model].name,
-        folder=lambda wildcards, output: folder(output[0]),
-        row=lambda wildcards: REGISTRY.source(MODELS[wildcards.model].name).model_dump_json(),
+        name=own_name,
+        folder=output_folder,
+        row=source_row,
+        catalogue=CATALOGUE,
         code=code_digest("workflow_scripts.sources.fetch_models"),
     shell:
         "{params.web} python -m workflow_scripts.sources.fetch_models --model {params.name:q}"
-        " --output {params.folder:q} 2>&1 | tee {log:q}"
+        " {params.catalogue:q} --output {params.folder:q} 2>&1 | tee {log:q}"

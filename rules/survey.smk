@@ -3,7 +3,7 @@
 
 rule choose_survey_questions:
     input:
-        at(SURVEY_BENCHMARK, "questions.parquet"),
+        marker(SURVEY_BENCHMARK),
     output:
         f"{R}/survey/questions.parquet",
     log:
@@ -24,10 +24,10 @@ rule choose_survey_questions:
 
 rule predict_survey:
     input:
-        **images_for(SURVEY_RUN, SURVEY_BENCHMARK.parents),
+        **{role: marker(given) for role, given in SURVEY_SEEN.items()},
         questions=f"{R}/survey/questions.parquet",
-        language_model=at(CHAIN.language_model, "SHA256SUMS"),
-        adaptor=at(SURVEY_RUN, "adaptor.safetensors"),
+        language_model=marker(CHAIN.language_model),
+        adaptor=marker(SURVEY_RUN),
     output:
         f"{R}/survey/predictions.jsonl",
     log:
@@ -40,10 +40,9 @@ rule predict_survey:
     resources:
         **job("predict", mem_mb=2000, runtime=60),
     params:
-        images=lambda wildcards, input: image_options(input),
-        language_model=lambda wildcards, input: folder(input.language_model),
-        # Descriptions are long.
-        settings=settings_json(SCALE.predict.model_copy(update={"max_new_tokens": 96})),
+        images=[word for role, given in SURVEY_SEEN.items() for word in option(role, given)],
+        language_model=folders_of("language_model"),
+        settings=settings_json(SCALE.predict.model_copy(update={"max_new_tokens": SCALE.survey.max_new_tokens})),
         code=code_digest("workflow_scripts.evaluation.predict"),
     shell:
         "python -m workflow_scripts.evaluation.predict --questions {input.questions:q} {params.images:q}"
@@ -54,7 +53,7 @@ rule predict_survey:
 rule build_survey:
     input:
         predictions=f"{R}/survey/predictions.jsonl",
-        images=[at(product, "manifest.json") for product in SURVEY_BENCHMARK.parents.values()],
+        images=marker(SURVEY_BENCHMARK.parents["images"]),
         run=at(SURVEY_RUN, "run.json"),
     output:
         f"{R}/survey/survey.json",
@@ -68,7 +67,7 @@ rule build_survey:
     resources:
         **job("build_survey", mem_mb=1000, runtime=10),
     params:
-        images=lambda wildcards, input: folders(input.images),
+        images=folders_of("images"),
         code=code_digest("workflow_scripts.survey.build_survey"),
     shell:
         "python -m workflow_scripts.survey.build_survey --predictions {input.predictions:q} --images {params.images:q}"

@@ -1,37 +1,62 @@
 """What a configuration asks for: every product of the chain with what defines it, and so the folder it lies in.
 
-Nothing here reads a file but the registry: identities follow from settings and from the identities of what lies
+Nothing here reads a file but the catalogue: identities follow from settings, rows and the identities of what lies
 upstream. A changed setting is a new folder, and setting it back finds the old one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from functools import cached_property, wraps
+from typing import Any, TypeVar
 
+from workflow_scripts.catalogue.benchmarks import Benchmark, split_part
+from workflow_scripts.catalogue.data_sets import SplitName
+from workflow_scripts.catalogue.load import Catalogue
 from workflow_scripts.config.base import Section
-from workflow_scripts.config.data import BenchmarkSettings
-from workflow_scripts.config.settings import Roles, Scale, Settings
+from workflow_scripts.config.data import SamplesSettings
+from workflow_scripts.config.settings import Scale, Settings
 from workflow_scripts.identity import run_id
-from workflow_scripts.sources.registry import load_registry
+
+Parents = Mapping[str, "Product | tuple[Product, ...]"]
+
+# The file that says that a product is there, and that what is made from it takes as input.
+_MARKERS = {
+    "world": "published.json",
+    "annotations": "manifest.json",
+    "urls": "urls.parquet",
+    "images": "manifest.json",
+    "tokens": "manifest.json",
+    "features": "manifest.json",
+    "models": "SHA256SUMS",
+    "corpora": "manifest.json",
+    "exclusions": "exclusions.json",
+    "data": "samples.parquet",
+    "questions": "questions.parquet",
+    "search": "index.json",
+}
 
 
 @dataclass(frozen=True)
 class Product:
-    """Something that one rule makes: `definition` says all that determines it, `name` is for people."""
+    """Something that one rule makes: `definition` says all that determines it, `name` is for people.
 
+    `parents` are what it is made from, by role, and part of its identity. `beside` is read as well, but decides nothing
+    about the product: an archive with images that are to be had elsewhere too.
+    """
+
+    rule: str
     area: str
     name: str
     definition: Mapping[str, Any]
-    parents: Mapping[str, "Product"] = field(default_factory=dict)
+    parents: Parents = field(default_factory=dict)
     settings: Section | None = None
+    beside: Parents = field(default_factory=dict)
 
-    @property
+    @cached_property
     def identity(self) -> dict[str, Any]:
         """All that defines the product: what it is, its settings, and the ids of what it is made from."""
-        parents = {role: parent.id for role, parent in self.parents.items()}
         settings = self.settings.defining() if self.settings is not None else None
-        return {"what": self.definition, "settings": settings, "from": parents}
+        return {"what": self.definition, "settings": settings, "from": {r: _ids(p) for r, p in self.parents.items()}}
 
     @cached_property
     def id(self) -> str:
@@ -47,20 +72,56 @@ class Product:
         """The product's folder, relative to the folder of the scale."""
         return f"{self.area}/{self.key}"
 
+    @property
+    def marker(self) -> str:
+        """The file in its folder that says that it is there."""
+        if self.rule == "train_adaptor":
+            return "adaptor.safetensors"
+        if self.area.startswith("evaluation/"):
+            return "similarity.npy" if self.rule in ("rank_images", "rerank_images") else "predictions.jsonl"
+        return _MARKERS[self.area]
+
+    @property
+    def inputs(self) -> Parents:
+        """All that it is made from, by role."""
+        return {**self.parents, **self.beside}
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _remembered(method: Method) -> Method:
+    """Make a chain's product once for each argument: products are asked for again and again, and ids are digests."""
+
+    @wraps(method)
+    def found(self: "Chain", name: str) -> Any:
+        key = (method.__name__, name)
+        if key not in self.made:
+            self.made[key] = method(self, name)
+        return self.made[key]
+
+    return found  # type: ignore[return-value]
+
+
+def _ids(given: "Product | tuple[Product, ...]") -> str | list[str]:
+    return [parent.id for parent in given] if isinstance(given, tuple) else given.id
+
 
 @dataclass(frozen=True)
 class Chain:
     """The products of one experiment."""
 
     scale: Scale
+    rows: Catalogue
     stages: tuple[str, ...] = ()
     label: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Names of runs by their ids, given by the experiments that come before."""
+    made: dict[tuple[str, str], Product] = field(default_factory=dict, compare=False, repr=False)
 
-    @property
-    def roles(self) -> Roles:
-        """Which image sets play which part where the scale's split is evaluated."""
-        return self.scale.roles.of_split(self.scale.evaluation_split)
+    # What is fetched
 
+    @cached_property
     def _source(self) -> dict[str, Product]:
         """What everything that is downloaded comes from: the miniature world, or the outside, which has no identity."""
         return {"world": self.world} if self.world else {}
@@ -69,272 +130,349 @@ class Chain:
     def world(self) -> Product | None:
         if self.scale.world is None:
             return None
-        return Product("world", "world", {"what": "world"}, settings=self.scale.world)
+        return Product("publish", "world", "world", {"what": "world"}, settings=self.scale.world)
 
-    def annotations(self, dataset: str) -> Product:
-        return Product("annotations", dataset, {"dataset": dataset}, self._source())
+    @_remembered
+    def annotations(self, data_set: str) -> Product:
+        """The files of a data set."""
+        return Product("fetch_files", "annotations", data_set, {"data_set": data_set}, self._source)
 
+    @_remembered
+    def urls(self, image_set: str) -> Product:
+        """Where the images of a set are, as the data sets say that list them."""
+        lists = self.rows.image_set(image_set).lists
+        named = [self._reading(entry.data_set, entry.split) for entry in lists]
+        definition = {"urls_of": image_set, "lists": named, "maximum": self.scale.maximum_images.get(image_set)}
+        files = tuple(self.annotations(self.rows.files_of(entry.data_set, entry.split)) for entry in lists)
+        return Product("list_image_urls", "urls", image_set, definition, {"annotations": files})
+
+    @_remembered
     def images(self, image_set: str) -> Product:
-        definition: dict[str, Any] = {"image_set": image_set, "maximum": self.scale.maximum_images.get(image_set)}
+        """The images of a set, stored."""
+        definition: dict[str, Any] = {"image_set": image_set}
         if image_set in self.scale.parts:
             definition["parts"] = self.scale.parts[image_set]  # other rows lie in other shards
-        return Product("images", image_set, definition, self._source(), self.scale.download)
+        archive = self.archive_of(image_set)
+        beside = {"archive": self.annotations(archive)} if archive else {}
+        packed = archive or self.rows.image_set(image_set).folder
+        rule = "pack_images" if packed else "download_images"
+        if image_set in self.scale.parts:
+            rule = "join_images"
+        parents = {"urls": self.urls(image_set)}
+        return Product(rule, "images", image_set, definition, parents, self.scale.download, beside)
+
+    def archive_of(self, image_set: str) -> str | None:
+        """The data set whose archive holds the images of a set; None where they are fetched by URL."""
+        return self.scale.picture_archives.get(image_set) or self.rows.image_set(image_set).archive
 
     def parts_of(self, product: Product) -> int:
         """Return in how many parts, a job for each, a product of an image set is made; tokens are of whole sets."""
-        from_pictures = product.area == "images" or (product.area == "features" and not self.scale.q_former)
-        return self.scale.parts.get(product.name, 1) if from_pictures else 1
+        from_images = product.area == "images" or (product.area == "features" and not self.scale.q_former)
+        return self.scale.parts.get(product.name, 1) if from_images else 1
 
     def pretrained(self, role: str) -> Product | None:
-        """A model that others trained, as the registry has it; role is a field of `PretrainedModels`."""
+        """A model that others trained, as the catalogue has it; role is a field of `PretrainedModels`."""
         name = getattr(self.scale.pretrained, role)
-        return Product("models", name, {"registered_model": name}) if name else None
+        return Product("fetch_model", "models", name, {"registered_model": name}) if name else None
 
-    def tokens(self, image_set: str) -> Product:
-        """The pretrained vision encoder's tokens of every picture of a set."""
-        encoder = self.pretrained("vision_encoder")
-        assert encoder is not None, "this scale trains its vision encoder"
-        parents = {"images": self.images(image_set), "vision_encoder": encoder}
-        return Product("tokens", image_set, {"tokens_of": image_set}, parents)
+    def _required(self, role: str) -> Product:
+        model = self.pretrained(role)
+        assert model is not None, f"this scale has no pretrained.{role}"
+        return model
 
-    def _pairs_with_tokens(self) -> dict[str, Product]:
-        return {"pairs": self.pairs} | {name: self.tokens(name) for name in self.scale.roles.pretraining}
+    # The frozen models
 
-    @cached_property
-    def linear_baseline(self) -> Product | None:
-        settings = self.scale.linear_baseline
-        if settings is None:
-            return None
-        parents = self._pairs_with_tokens()
-        return Product("models", "linear_baseline", {"model": "linear_baseline"}, parents, settings)
+    def corpus(self, kind: str) -> Product:
+        """What the small models learn from: kind is "vision" (images and captions) or "text"."""
+        parents: dict[str, Product] = dict(self._source)
+        if not parents:
+            parents["pairs"] = self.samples(self.scale.caption_samples)
+            if kind == "text" and self.scale.language_model.samples:
+                parents["mix"] = self.samples(self.scale.language_model.samples)
+        return Product(f"write_{kind}_corpus", "corpora", kind, {"corpus": kind}, parents)
+
+    def _pairs_with_tokens(self) -> dict[str, Product | tuple[Product, ...]]:
+        sets = self.image_sets_of_samples([self.scale.caption_samples])
+        return {"pairs": self.samples(self.scale.caption_samples), "tokens": tuple(map(self.tokens, sets))}
 
     @cached_property
     def feature_extractor(self) -> Product:
+        name = "feature_extractor"
         if self.scale.q_former:
-            parents = self._pairs_with_tokens()
-            for role in ("vision_encoder", "text_encoder"):
-                model = self.pretrained(role)
-                assert model is not None
-                parents[role] = model
-            name = "feature_extractor"
-            return Product("models", name, {"model": name}, parents, self.scale.q_former)
-        pretrained = self.pretrained("feature_extractor")
-        if pretrained:
+            encoders = {role: self._required(role) for role in ("vision_encoder", "text_encoder")}
+            parents = self._pairs_with_tokens() | encoders
+            return Product("train_q_former", "models", name, {"model": name}, parents, self.scale.q_former)
+        if self.scale.pretrained.feature_extractor:
+            fetched = {"pretrained": self._required(name)}
             geometry = self.scale.feature_extractor_geometry
-            name = "feature_extractor"
-            return Product("models", name, {"model": name}, {"pretrained": pretrained}, geometry)
-        return Product(
-            "models",
-            "feature_extractor",
-            {"model": "feature_extractor"},
-            {"corpus": self.corpus("vision")},
-            self.scale.feature_extractor,
-        )
+            return Product("assemble_feature_extractor", "models", name, {"model": name}, fetched, geometry)
+        corpus = {"corpus": self.corpus("vision")}
+        return Product("train_feature_extractor", "models", name, {"model": name}, corpus, self.scale.feature_extractor)
 
     @cached_property
     def language_model(self) -> Product:
-        pretrained = self.pretrained("language_model")
-        if pretrained and not _is_gguf(pretrained.name):
-            return pretrained
-        if pretrained:
-            return Product("models", "language_model", {"model": "language_model"}, {"pretrained": pretrained})
-        return Product(
-            "models",
-            "language_model",
-            {"model": "language_model"},
-            {"corpus": self.corpus("text")},
-            self.scale.language_model,
-        )
+        name, pretrained = "language_model", self.pretrained("language_model")
+        if pretrained is None:
+            settings, corpus = self.scale.language_model, {"corpus": self.corpus("text")}
+            return Product("train_language_model", "models", name, {"model": name}, corpus, settings)
+        # A GGUF file has to be converted first.
+        if any(file.name.endswith(".gguf") for file in self.rows.model(pretrained.name).files):
+            return Product("convert_gguf", "models", name, {"model": name}, {"pretrained": pretrained})
+        return pretrained
+
+    @cached_property
+    def linear_baseline(self) -> Product | None:
+        settings, name = self.scale.linear_baseline, "linear_baseline"
+        if settings is None:
+            return None
+        return Product(f"train_{name}", "models", name, {"model": name}, self._pairs_with_tokens(), settings)
 
     @cached_property
     def clip(self) -> Product | None:
         if self.scale.clip is None:
             return self.pretrained("clip")
-        return Product("models", "clip", {"model": "clip"}, {"corpus": self.corpus("vision")}, self.scale.clip)
+        corpus = {"corpus": self.corpus("vision")}
+        return Product("train_clip", "models", "clip", {"model": "clip"}, corpus, self.scale.clip)
 
-    def corpus(self, kind: str) -> Product:
-        """What the small models learn from: kind is "vision" (pictures and captions) or "text"."""
-        parents = self._source() or {"pairs": self.pairs}
-        if self.world is None and kind == "text" and self.scale.mix_photo:
-            parents["mix"] = self.mix("photo_mix")
-        return Product("corpora", kind, {"corpus": kind}, parents)
+    # What is seen of images
 
+    @_remembered
+    def tokens(self, image_set: str) -> Product:
+        """The pretrained vision encoder's tokens of every image of a set."""
+        parents = {"images": self.images(image_set), "vision_encoder": self._required("vision_encoder")}
+        return Product("encode_images", "tokens", image_set, {"tokens_of": image_set}, parents)
+
+    @_remembered
     def features(self, image_set: str) -> Product:
+        """The feature extractor's output for every image of a set."""
         source = self.tokens(image_set) if self.scale.q_former else self.images(image_set)
         parents = {source.area: source, "feature_extractor": self.feature_extractor}
-        return Product("features", image_set, {"features_of": image_set}, parents)
+        product = Product("extract_features", "features", image_set, {"features_of": image_set}, parents)
+        if self.parts_of(product) > 1:
+            return Product("join_features", "features", image_set, {"features_of": image_set}, parents)
+        return product
 
-    @cached_property
-    def index(self) -> Product:
-        """The search index over the pictures of the retrieval benchmark and those that are to be found beside them."""
-        image_set = self.roles.retrieval
-        parents = {name: self.features(name) for name in self.indexed_image_sets}
-        return Product("search", image_set, {"index_of": self.indexed_image_sets}, parents, self.scale.index)
+    def seen(self, image_sets: Iterable[str], online: bool) -> dict[str, "Product | tuple[Product, ...]"]:
+        """Image sets as a training, or who predicts with it, reads them: features, or images and their extractor."""
+        if online:
+            return {"images": tuple(map(self.images, image_sets)), "feature_extractor": self.feature_extractor}
+        return {"features": tuple(map(self.features, image_sets))}
+
+    # What is learned and asked
+
+    def _reading(self, data_set: str, split: SplitName) -> dict[str, Any]:
+        """What decides which records are read of a split."""
+        row, entry = self.rows.data_set(data_set), self.rows.data_set(data_set).split(split)
+        return {"data_set": data_set, "reader": row.reader, "options": entry.options, "parts": entry.parts}
+
+    def _part(self, part: str, split: SplitName) -> dict[str, Any]:
+        """What decides the samples or questions of a part: which records, and how its task words them."""
+        data_set, task = split_part(part)
+        held_out = self.rows.image_set(self.rows.images_of(data_set, split)).hold_out
+        return {
+            **self._reading(data_set, split),
+            "hold_out": held_out.model_dump() if held_out else None,
+            "task": {"name": task, **self.rows.task(task).model_dump(exclude={"title", "tokens"})},
+        }
+
+    def _read(self, parts: Iterable[str], split: SplitName) -> dict[str, "Product | tuple[Product, ...]"]:
+        """Annotations and images of the data sets of parts, each once and in the order of the parts."""
+        data_sets = data_sets_of(parts)
+        images = [self.rows.images_of(name, split) for name in data_sets]
+        files = (self.annotations(self.rows.files_of(name, split)) for name in data_sets)
+        parents: dict[str, Product | tuple[Product, ...]] = {
+            "annotations": tuple(files),
+            "images": tuple(map(self.images, images)),
+        }
+        return parents
+
+    @property
+    def _splits(self) -> dict[str, Product]:
+        return {"splits": self.annotations(self.scale.splits)} if self.scale.splits else {}
+
+    @_remembered
+    def samples(self, name: str) -> Product:
+        """A table of samples of the scale, by its name."""
+        settings = self.scale.samples[name]
+        parents = self._read(settings.parts, "train")
+        if settings.exclude:
+            parents["exclusions"] = self.exclusions(settings)
+        definition = {"samples": [self._part(part, "train") for part in settings.parts]}
+        if settings.is_drawn:
+            return Product("build_mix", "data", name, definition, {**parents, **self._splits}, settings)
+        chosen = settings.model_copy(update={"filter": settings.filter or self.scale.filter})
+        return Product("filter_pairs", "data", name, definition, parents, chosen)
+
+    def exclusions(self, settings: SamplesSettings) -> Product:
+        """The list of images that samples leave out, since evaluations of data sets ask about them."""
+        sets = [name for name in self._image_sets(settings) if self.rows.image_set(name).ids != "own"]
+        listed = [self.rows.image_set(name).lists[0] for name in sets]
+        parents = {
+            "evaluations": tuple(map(self.annotations, sorted(settings.exclude))),
+            "training": tuple(self.annotations(self.rows.files_of(one.data_set, one.split)) for one in listed),
+        }
+        definition = {"exclusions_from": sets, "images_of": sorted(settings.exclude)}
+        return Product("list_exclusions", "exclusions", "exclusions", definition, parents)
+
+    def _image_sets(self, settings: SamplesSettings) -> list[str]:
+        return list(dict.fromkeys(self.rows.images_of(name, "train") for name in data_sets_of(settings.parts)))
+
+    def image_sets_of_samples(self, names: Iterable[str]) -> list[str]:
+        """The image sets of tables of samples, each once."""
+        found = (image_set for name in names for image_set in self._image_sets(self.scale.samples[name]))
+        return list(dict.fromkeys(found))
+
+    @_remembered
+    def benchmark(self, name: str) -> Product:
+        """The questions of a benchmark of the scale."""
+        settings, split = self.scale.benchmarks[name], self.scale.evaluation_split
+        parts = self._parts(name)
+        definition = {
+            "benchmark": name,
+            "split": split,
+            "parts": [{"share": share, **self._part(part, split)} for part, share in parts.items()],
+        }
+        parents = {**self._read(parts, split), **self._splits}
+        return Product("build_benchmark", "questions", name, definition, parents, settings)
+
+    def _parts(self, benchmark: str) -> dict[str, float]:
+        return self.scale.benchmarks[benchmark].shares or self.rows.benchmark(benchmark).parts
+
+    def benchmark_image_sets(self, name: str) -> list[str]:
+        """The image sets that a benchmark asks about."""
+        sets = (self.rows.images_of(data_set, self.scale.evaluation_split) for data_set in data_sets_of(self._parts(name)))
+        return list(dict.fromkeys(sets))
+
+    @property
+    def benchmarks(self) -> dict[str, Benchmark]:
+        """The rows of the scale's benchmarks, in its order."""
+        return {name: self.rows.benchmark(name) for name in self.scale.benchmarks}
+
+    @property
+    def retrieval_benchmark(self) -> str | None:
+        """The benchmark whose captions search, and whose images the index holds; None where a scale has none."""
+        of_captions = (name for name, row in self.benchmarks.items() if row.is_retrieval)
+        return self.scale.search.benchmark or next(of_captions, None)
 
     @property
     def indexed_image_sets(self) -> list[str]:
         """The image sets of the search index, in its order."""
-        return list(dict.fromkeys([self.roles.retrieval, *self.roles.search]))
+        benchmark = self.retrieval_benchmark
+        own = self.benchmark_image_sets(benchmark) if benchmark else []
+        return list(dict.fromkeys([*own, *self.scale.search.images]))
 
     @cached_property
-    def pairs(self) -> Product:
-        parents = {name: self.images(name) for name in self.scale.roles.pretraining} | self._exclusions
-        return Product("data", "pairs", {"data": "pairs"}, parents, self.scale.filter)
-
-    @property
-    def exclusions(self) -> Product | None:
-        """The list of training pictures that evaluations ask about; None where all may be trained on."""
-        return self._exclusions.get("exclusions")
-
-    @cached_property
-    def _exclusions(self) -> dict[str, Product]:
-        if not self.scale.exclude:
-            return {}
-        definition = {"data": "exclusions", "pictures_of": sorted(self.scale.exclude)}
-        return {"exclusions": Product("data", "exclusions", definition, self._source())}
-
-    def mix(self, name: str) -> Product:
-        settings = {
-            "visual_genome_mix": self.scale.mix,
-            "okvqa_mix": self.scale.mix_okvqa,
-            "refcoco_mix": self.scale.mix_refcoco,
-            "photo_mix": self.scale.mix_photo,
-        }[name]
-        if settings is None:
-            raise ValueError(f"experiments.{self.label} needs {name}, for which this scale has no settings.")
-        parents = self._mix_images(name) | (self._exclusions if name == "visual_genome_mix" else {})
-        return Product("data", name, {"data": name}, parents, settings)
-
-    def _mix_images(self, name: str) -> dict[str, Product]:
-        roles = self.scale.roles
-        used = {
-            "visual_genome_mix": (roles.visual_genome, roles.descriptions),
-            "okvqa_mix": (roles.okvqa_train,),
-            "refcoco_mix": (roles.refcoco,),
-            "photo_mix": (roles.daquar, *roles.pretraining),
-        }[name]
-        return {image_set: self.images(image_set) for image_set in used if image_set}
-
-    @property
-    def retrieval_benchmark(self) -> str:
-        """The name of the benchmark whose captions search the retrieval pictures, by its data set."""
-        return "flickr8k_retrieval" if self.roles.retrieval.startswith("flickr8k") else "coco_retrieval"
-
-    @cached_property
-    def _benchmarks(self) -> dict[str, tuple[str | None, BenchmarkSettings | None]]:
-        """Image set and settings of each benchmark, null where the scale has no data for it or does not ask."""
-        scale, roles = self.scale, self.roles
-        return {
-            "visual_genome": (roles.visual_genome, scale.visual_genome),
-            "okvqa": (roles.okvqa_val, scale.okvqa),
-            "refcoco": (roles.refcoco, scale.refcoco),
-            "gqa": (roles.gqa, scale.gqa),
-            "daquar": (roles.daquar_test or roles.daquar, scale.daquar),
-            "flickr8k_captions": (roles.retrieval, scale.captions),
-            "flickr8k_is_true": (roles.retrieval, scale.is_true),
-            self.retrieval_benchmark: (roles.retrieval, scale.retrieval),
-            "colour_matched": (roles.colour_matched, scale.retrieval),
-        }
-
-    @property
-    def benchmarks(self) -> list[str]:
-        """The benchmarks that the scale has data for."""
-        return [name for name, (image_set, settings) in self._benchmarks.items() if image_set and settings]
-
-    def benchmark(self, name: str) -> Product:
-        """The questions of a benchmark; see `benchmarks` for their names."""
-        image_set, settings = self._benchmarks[name]
-        assert image_set is not None, f"this scale has no data for the benchmark {name}"
-        assert settings is not None, f"this scale does not ask the benchmark {name}"
-        definition: dict[str, Any] = {"benchmark": name, "split": self.scale.evaluation_split}
-        return Product("questions", name, definition, {image_set: self.images(image_set)}, settings)
-
-    def benchmark_image_set(self, name: str) -> str:
-        """The image set that a benchmark asks about."""
-        return next(iter(self.benchmark(name).parents))
-
-    def samples(self, stage: str) -> Product:
-        """The samples that a training stage learns from."""
-        if stage != "pretrain":
-            return self.mix(self._mix_of(stage))
-        if not self.scale.pretrain_with:
-            return self.pairs
-        parts = {"pairs": self.pairs} | {name: self.mix(name) for name in self.scale.pretrain_with}
-        return Product("data", "mixed_pairs", {"data": "mixed_pairs"}, parts)
-
-    def _mix_of(self, stage: str) -> str:
-        """The mix that a finetuning stage learns from; pretraining learns from the filtered pairs."""
-        general = "photo_mix" if self.scale.mix_photo else "visual_genome_mix"
-        return {"finetune": general, "finetune_okvqa": "okvqa_mix", "finetune_refcoco": "refcoco_mix"}[stage]
-
-    def sample_image_sets(self, stage: str) -> list[str]:
-        """The image sets whose features a training stage reads."""
-        if stage != "pretrain":
-            return list(self._mix_images(self._mix_of(stage)))
-        mixes = (name for mix in self.scale.pretrain_with for name in self._mix_images(mix))
-        return list(dict.fromkeys([*self.scale.roles.pretraining, *mixes]))
-
-    def run(self, stage: str) -> Product:
-        """The training run of a stage, started from the adaptor of the stage before it."""
-        assert stage in self.stages, f"{self.label} has no stage {stage}"
-        settings = getattr(self.scale, stage)
+    def index(self) -> Product | None:
+        """The search index over the images of the retrieval benchmark and those that are to be found beside them."""
+        sets = self.indexed_image_sets
+        if not sets:
+            return None
         parents = {
-            "samples": self.samples(stage),
+            "images": tuple(map(self.images, sets)),
+            "features": tuple(map(self.features, sets)),
             "feature_extractor": self.feature_extractor,
-            "language_model": self.language_model,
         }
-        position = self.stages.index(stage)
-        if position:
-            self._check_features_after(self.stages[:position], stage)
-            parents["initial_adaptor"] = self.run(self.stages[position - 1])
-        return Product(stage, self.label, {"stage": stage}, parents, settings)
+        return Product("build_index", "search", sets[0], {"index_of": sets}, parents, self.scale.index)
 
-    def _check_features_after(self, before: tuple[str, ...], stage: str) -> None:
+    # Trainings
+
+    def samples_of(self, stage: str) -> Product:
+        """The samples that a stage learns from."""
+        names = self.scale.stages[stage].samples
+        if len(names) == 1:
+            return self.samples(names[0])
+        parts = {"samples": tuple(map(self.samples, names))}
+        return Product("merge_samples", "data", "merged", {"data": "merged"}, parts)
+
+    def before(self, stage: str) -> str | None:
+        """The stage of the experiment whose adaptor a stage starts from; None where it starts anew."""
+        own = [name for name in self.scale.stages_before(stage) if name in self.stages]
+        return own[-1] if own else None
+
+    @_remembered
+    def run(self, stage: str) -> Product:
+        """The training run of a stage."""
+        assert stage in self.stages, f"{self.label} has no stage {stage}"
+        settings = self.scale.stages[stage]
+        online = settings.features == "online"
+        parents: dict[str, Product | tuple[Product, ...]] = {
+            "samples": self.samples_of(stage),
+            "language_model": self.language_model,
+            "feature_extractor": self.feature_extractor,
+            **self.seen(self.image_sets_of_samples(settings.samples), online),
+        }
+        before = self.before(stage)
+        if before is not None:
+            self._check_features_after(before, stage)
+            parents["initial_adaptor"] = self.run(before)
+        run = Product("train_adaptor", stage, self.label, {"stage": stage}, parents, settings.training)
+        name = self.names.get(run.id, self.label)
+        return Product(run.rule, stage, name, run.definition, parents, run.settings)
+
+    def _check_features_after(self, before: str, stage: str) -> None:
         """Raise ValueError where a training would read cached features that its adaptor was not trained on."""
-        earlier = [getattr(self.scale, name) for name in before]
+        names = [name for name in [*self.scale.stages_before(before), before] if name in self.stages]
+        earlier = [self.scale.stages[name] for name in names]
         other = earlier[-1].q_former_query or any(settings.train_q_former for settings in earlier)
-        if other and getattr(self.scale, stage).features == "cached":
+        if other and self.scale.stages[stage].features == "cached":
             raise ValueError(
-                f"experiments.{self.label}: {stage}.features = 'cached', but {before[-1]} has a Q-Former of its own or "
+                f"experiments.{self.label}: {stage}.features = 'cached', but {before} has a Q-Former of its own or "
                 f"gives it the query, and cached features are of another; set {stage}.features to 'online'."
             )
+
+    def has_learned(self, stage: str, data_sets: Iterable[str]) -> bool:
+        """Whether a stage, or one that it starts from, learns from samples of any of these data sets."""
+        stages = [name for name in [*self.scale.stages_before(stage), stage] if name in self.stages]
+        samples = {name for one in stages for name in self.scale.stages[one].samples}
+        learned = {data_set for name in samples for data_set in data_sets_of(self.scale.samples[name].parts)}
+        return bool(learned & set(data_sets))
 
     @property
     def runs(self) -> list[Product]:
         return [self.run(stage) for stage in self.stages]
 
 
-def _is_gguf(model: str) -> bool:
-    """Whether a registered model comes as a GGUF file, which has to be converted first."""
-    return any(file.name.endswith(".gguf") for file in load_registry().source(model).files)
+def data_sets_of(parts: Iterable[str]) -> list[str]:
+    """The data sets of parts, each once, in the order of the parts."""
+    return list(dict.fromkeys(split_part(part)[0] for part in parts))
 
 
 def chains(settings: Settings) -> dict[str, Chain]:
     """One chain for each experiment, by its name; runs that several share carry the name of the first.
 
-    Stages that the scale has no settings for, since it has no data for them, are left out.
+    Stages that the scale has not, since it has no data for them, are left out.
     """
     names: dict[str, str] = {}
     found = {}
     for label, scale in settings.of_experiments.items():
-        stages = tuple(stage for stage in settings.experiments[label].stages if getattr(scale, stage) is not None)
-        chain = _NamedChain(scale, stages, label, names)
+        asked = settings.experiments[label].stages
+        # In the order in which they are trained, whatever order the row has.
+        stages = tuple(sorted((s for s in asked if s in scale.stages), key=lambda s: len(scale.stages_before(s))))
+        chain = Chain(scale, settings.rows, stages, label, names)
         found[label] = chain
         for run in chain.runs:
             names.setdefault(run.id, label)
     return found
 
 
-@dataclass(frozen=True)
-class _NamedChain(Chain):
-    names: Mapping[str, str] = field(default_factory=dict)
-
-    def run(self, stage: str) -> Product:
-        own = super().run(stage)
-        name = self.names.get(own.id, self.label)
-        return Product(own.area, name, own.definition, own.parents, own.settings)
-
-
 def by_key(products: Iterable[Product]) -> dict[str, Product]:
     """Products by the name of their folder."""
     return {product.key: product for product in products}
+
+
+def all_products(chains: Iterable[Chain], targets: Iterable[Product]) -> dict[str, Product]:
+    """Everything that targets are made from, the questions of all benchmarks and the indices, by folder in the scale's."""
+    found: dict[str, Product] = {}
+    waiting = list(targets)
+    for chain in chains:
+        waiting += [*chain.runs, *map(chain.benchmark, chain.benchmarks), *filter(None, [chain.index])]
+        if chain.retrieval_benchmark:
+            waiting += map(chain.images, chain.benchmark_image_sets(chain.retrieval_benchmark))
+    while waiting:
+        product = waiting.pop()
+        if product.path in found:
+            continue
+        found[product.path] = product
+        for given in product.inputs.values():
+            waiting += given if isinstance(given, tuple) else (given,)
+    return found

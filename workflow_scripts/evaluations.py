@@ -1,56 +1,20 @@
 """Which evaluations a configuration asks for, and the id under which each of their figures stands in the report."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from workflow_scripts.catalogue.benchmarks import Asked, Benchmark
 from workflow_scripts.chain import Chain, Product
 
-RETRIEVAL_METHODS = ("blip2", "blip2_itm", "linear_baseline", "clip", "clip_high_resolution", "colour_histogram")
-SCORERS = {
-    "visual_genome": "score_exact_match",
-    "okvqa": "score_vqa",
-    "refcoco": "score_rec",
-    "gqa": "score_exact_match",
-    "flickr8k_captions": "score_captions",
-    "flickr8k_is_true": "score_exact_match",
-    "daquar": "score_wups",
-}
-"""The command that scores the answers to each benchmark."""
-
-
-def scored_by(scorer: str) -> list[str]:
-    """The benchmarks whose answers a command scores."""
-    return [benchmark for benchmark, name in SCORERS.items() if name == scorer]
-
-
-def retrieval_methods(chain: Chain) -> list[str]:
-    """The methods of retrieval that a scale has the models for."""
-    there = {
-        "blip2_itm": chain.scale.reranking,
-        "clip": chain.clip,
-        "clip_high_resolution": chain.pretrained("clip_high_resolution"),
-        "linear_baseline": chain.linear_baseline,
-    }
-    return [method for method in RETRIEVAL_METHODS if there.get(method, method)]
-
-
-def retrieval_figure(benchmark: str, method: str) -> str:
-    """What the ids of a method's retrieval figures start with."""
-    if benchmark.startswith("flickr8k"):
-        return f"flickr8k.retrieval.{method.replace('blip2', 'q_former')}"
-    return f"coco_retrieval.{method}"
-
-
-def split_name(benchmark: str, split: str) -> str:
-    """A split as the data set itself calls it, as it stands beside the figures."""
-    return "dev" if benchmark.startswith("flickr8k") and split == "validation" else split
+SHUFFLED, QUESTION_ONLY = "shuffled_images", "question_only"
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Predictions of one training run on one benchmark, and what their score is called."""
+    """Predictions of one training run on one benchmark, or one way of searching, and what their score is called."""
 
     benchmark: Product
+    row: Benchmark
     variant: str
     figure: str
     product: Product
@@ -64,21 +28,31 @@ class Evaluation:
         """The evaluation's folder, relative to the folder of the scale."""
         return self.product.path
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the figure has the plain id, which is that of the first experiment with it."""
+        return "@" not in self.figure
+
+    @property
+    def split(self) -> str:
+        """The split as the data set itself calls it, as it stands beside the figures."""
+        return self.product.definition["split"]
+
 
 def evaluations(chains: Iterable[Chain]) -> list[Evaluation]:
-    """All evaluations of the trained adaptors; the first run of a stage has the plain figure id, others `id@name`."""
+    """All evaluations of chains; the first one of a figure has the plain id, those of other experiments `id@name`."""
     found: dict[str, Evaluation] = {}
-    taken: set[str] = set()
+    taken: set[tuple[str, str]] = set()
     for chain in chains:
-        for stage in chain.stages:
-            for evaluation in _of_run(chain, stage):
-                if evaluation.path in found:
-                    continue
-                figure = evaluation.figure
-                if figure + evaluation.suffix in taken:
-                    figure = f"{figure}@{chain.label}"
-                taken.add(figure + evaluation.suffix)
-                found[evaluation.path] = replace(evaluation, figure=figure)
+        for evaluation in [*_retrievals(chain), *_of_runs(chain)]:
+            if evaluation.path in found:
+                continue
+            figure = evaluation.figure
+            name = (evaluation.benchmark.name, figure + evaluation.suffix)
+            if name in taken:
+                figure = f"{figure}@{chain.label}"
+            taken.add(name)
+            found[evaluation.path] = replace(evaluation, figure=figure)
     return list(found.values())
 
 
@@ -87,74 +61,165 @@ def shown_of_experiments(evaluation: Evaluation) -> bool:
     return evaluation.run is not None and not evaluation.shuffle_images
 
 
-def _of_run(chain: Chain, stage: str) -> Iterable[Evaluation]:
-    roles = chain.scale.roles
-    if roles.visual_genome and stage in ("pretrain", "finetune"):
-        variant = {"pretrain": "before", "finetune": "after"}[stage]
-        yield _predicted(chain, stage, "visual_genome", variant, f"visual_genome.exact_match.{variant}")
-        if stage == "finetune":
-            name = "after_shuffled_images"
-            yield _predicted(chain, stage, "visual_genome", name, f"visual_genome.exact_match.{name}", shuffle=True)
-            yield _guessed(chain, "visual_genome")
-    if roles.gqa and stage in ("pretrain", "finetune"):
-        variant = {"pretrain": "before", "finetune": "after"}[stage]
-        yield _predicted(chain, stage, "gqa", variant, f"gqa.exact_match.{variant}")
-    if "flickr8k_captions" in chain.benchmarks and stage == "pretrain":
-        yield _predicted(chain, stage, "flickr8k_captions", "pretrained", "flickr8k.captions")
-        name, suffix = "pretrained_shuffled_images", "_shuffled_images"
-        yield _predicted(chain, stage, "flickr8k_captions", name, "flickr8k.captions", shuffle=True, suffix=suffix)
-    if "flickr8k_is_true" in chain.benchmarks and stage == "finetune":
-        yield _predicted(chain, stage, "flickr8k_is_true", "after", "flickr8k.is_true.accuracy")
-    if "daquar" in chain.benchmarks and stage in ("pretrain", "finetune"):
-        variant = {"pretrain": "before", "finetune": "after"}[stage]
-        yield _predicted(chain, stage, "daquar", variant, f"daquar.exact_match.{variant}")
-        if stage == "finetune":
-            name = "after_shuffled_images"
-            yield _predicted(chain, stage, "daquar", name, f"daquar.exact_match.{name}", shuffle=True)
-            yield _guessed(chain, "daquar")
-    if roles.okvqa_val and stage == "finetune" and "okvqa_mix" not in chain.scale.pretrain_with:
-        yield _predicted(chain, stage, "okvqa", "zero_shot", "okvqa.accuracy.zero_shot")
-    if roles.okvqa_val and stage == _last_on(chain, "okvqa"):
-        yield _predicted(chain, stage, "okvqa", "finetuned", "okvqa.accuracy.finetuned")
-    if roles.refcoco and stage == _last_on(chain, "refcoco"):
-        yield _predicted(chain, stage, "refcoco", "finetuned", "refcoco")
+def _split_of(chain: Chain, row: Benchmark) -> str:
+    split = chain.scale.evaluation_split
+    return chain.rows.data_set(row.data_sets[0]).split(split).called or split
 
 
-def _last_on(chain: Chain, benchmark: str) -> str | None:
-    """The stage after which a system that was trained on a benchmark's own training questions is asked its others.
+# Captions that search images
 
-    Where pretraining saw them it is the finetuning, if none follows that is on these questions alone.
-    """
-    own = f"finetune_{benchmark}"
-    if own in chain.stages:
-        return own
-    return "finetune" if f"{benchmark}_mix" in chain.scale.pretrain_with else None
+
+def _by_q_former(chain: Chain, sets: list[str]) -> Mapping[str, Product | tuple[Product, ...]] | None:
+    return {"features": tuple(map(chain.features, sets)), "feature_extractor": chain.feature_extractor}
+
+
+def _by_linear_baseline(chain: Chain, sets: list[str]) -> Mapping[str, Product | tuple[Product, ...]] | None:
+    model = chain.linear_baseline
+    return {"tokens": tuple(map(chain.tokens, sets)), "linear_baseline": model} if model else None
+
+
+def _by_clip(model_of: Callable[[Chain], Product | None]) -> Callable[[Chain, list[str]], Mapping | None]:
+    def parents(chain: Chain, sets: list[str]) -> Mapping[str, Product | tuple[Product, ...]] | None:
+        model = model_of(chain)
+        return {"images": tuple(map(chain.images, sets)), "clip": model} if model else None
+
+    return parents
+
+
+def _by_colour_histogram(chain: Chain, sets: list[str]) -> Mapping[str, Product | tuple[Product, ...]] | None:
+    training = chain.image_sets_of_samples([chain.scale.caption_samples])
+    return {
+        "images": tuple(map(chain.images, sets)),
+        "training_pairs": chain.samples(chain.scale.caption_samples),
+        "training_images": tuple(map(chain.images, training)),
+    }
+
+
+RETRIEVAL_METHODS = {
+    "blip2": ("blip2", _by_q_former),
+    "linear_baseline": ("linear_baseline", _by_linear_baseline),
+    "clip": ("clip", _by_clip(lambda chain: chain.clip)),
+    "clip_high_resolution": ("clip", _by_clip(lambda chain: chain.pretrained("clip_high_resolution"))),
+    "colour_histogram": ("colour_histogram", _by_colour_histogram),
+}
+"""By its name in figures, a method of rank_images and what it compares the captions with; None where that is missing."""
+
+
+def _retrievals(chain: Chain) -> Iterator[Evaluation]:
+    """Every way of searching that a scale has the models for, on each of its benchmarks of captions."""
+    for name, row in chain.benchmarks.items():
+        if not row.is_retrieval:
+            continue
+        sets = chain.benchmark_image_sets(name)
+        for variant, (method, parents_of) in RETRIEVAL_METHODS.items():
+            parents = parents_of(chain, sets)
+            if parents is None:
+                continue
+            definition = {"method": method, "captions": row.captions, "split": _split_of(chain, row)}
+            questions = {"benchmark": chain.benchmark(name)}
+            ranked = Product("rank_images", f"evaluation/{name}", variant, definition, {**questions, **parents})
+            yield _retrieval(chain, row, ranked)
+            if method == "blip2" and row.reranked and chain.scale.reranking:
+                yield _retrieval(chain, row, _reranked(chain, name, sets, ranked))
+
+
+def _reranked(chain: Chain, name: str, sets: list[str], ranked: Product) -> Product:
+    """The best images of a first search, ranked again by the matching head, which looks at the encoder's tokens."""
+    looked_at = {"tokens": tuple(map(chain.tokens, sets))} if chain.scale.q_former else {}
+    parents = {
+        "ranked": ranked,
+        **(looked_at or {"images": tuple(map(chain.images, sets))}),
+        "feature_extractor": chain.feature_extractor,
+    }
+    definition = {"method": "blip2_itm", "split": ranked.definition["split"]}
+    area = f"evaluation/{name}"
+    return Product("rerank_images", area, "blip2_itm", definition, parents, chain.scale.reranking)
+
+
+def _retrieval(chain: Chain, row: Benchmark, product: Product) -> Evaluation:
+    # A Q-Former that was trained here is not BLIP-2's.
+    name = product.name.replace("blip2", "q_former") if chain.scale.q_former else product.name
+    ranked = product.inputs.get("ranked", product)
+    assert isinstance(ranked, Product), "what is ranked again was ranked once"
+    questions = ranked.inputs["benchmark"]
+    assert isinstance(questions, Product), "captions come from one table"
+    return Evaluation(questions, row, product.name, f"{row.figures}.{name}", product)
+
+
+# Questions that a trained adaptor answers
+
+
+def _of_runs(chain: Chain) -> Iterator[Evaluation]:
+    for stage in chain.stages:
+        for name, row in chain.benchmarks.items():
+            if row.is_retrieval:
+                continue
+            for asked in row.asked or [Asked(variant=stage, after=[stage])]:
+                if _is_asked(chain, stage, row, asked):
+                    yield from _of_run(chain, stage, name, row, asked)
+
+
+def _is_asked(chain: Chain, stage: str, row: Benchmark, asked: Asked) -> bool:
+    """Whether a benchmark is asked after a stage; where `trained` is true, after the last one that had learned of it."""
+    if asked.after is not None and stage not in asked.after:
+        return False
+    if asked.trained is None:
+        return True
+    learned = chain.has_learned(stage, row.data_sets)
+    if not asked.trained or not learned:
+        return learned == asked.trained
+    # Where a stage is on the benchmark's own samples it is that one; else the last that followed.
+    own = [one for one in chain.stages if _learns_itself(chain, one, row)]
+    candidates = own if own and own[-1] != chain.stages[0] else chain.stages
+    later = [one for one in candidates if chain.has_learned(one, row.data_sets)]
+    return stage == later[-1]
+
+
+def _learns_itself(chain: Chain, stage: str, row: Benchmark) -> bool:
+    names = chain.scale.stages[stage].samples
+    return any(part.partition("/")[0] in row.data_sets for name in names for part in chain.scale.samples[name].parts)
+
+
+def _of_run(chain: Chain, stage: str, name: str, row: Benchmark, asked: Asked) -> Iterator[Evaluation]:
+    yield _predicted(chain, stage, name, row, asked.variant)
+    if SHUFFLED in asked.controls:
+        yield _predicted(chain, stage, name, row, asked.variant, shuffle=True)
+    if QUESTION_ONLY in asked.controls:
+        yield _guessed(chain, stage, name, row)
 
 
 def _predicted(
-    chain: Chain, stage: str, benchmark: str, variant: str, figure: str, shuffle: bool = False, suffix: str = ""
+    chain: Chain, stage: str, name: str, row: Benchmark, variant: str, shuffle: bool = False
 ) -> Evaluation:
-    run = chain.run(stage)
-    questions = chain.benchmark(benchmark)
-    of_captions = chain.scale.predict_captions if benchmark == "flickr8k_captions" else None
-    product = Product(
-        f"evaluation/{benchmark}",
-        f"{variant}-{run.name}",
-        {"evaluation": benchmark, "variant": variant},
-        {"run": run, "questions": questions},
-        of_captions or chain.scale.predict,
-    )
-    return Evaluation(questions, variant, figure, product, run, shuffle, suffix)
+    run, questions = chain.run(stage), chain.benchmark(name)
+    suffix = ""
+    figure = row.figure_id(variant)
+    if shuffle:
+        variant = f"{variant}_{SHUFFLED}"
+        suffix = "" if row.names_variants else f"_{SHUFFLED}"
+        figure = row.figure_id(variant) if row.names_variants else figure
+    online = chain.scale.stages[stage].features == "online"
+    parents = {
+        "run": run,
+        "questions": questions,
+        "language_model": chain.language_model,
+        **chain.seen(chain.benchmark_image_sets(name), online),
+    }
+    settings = chain.scale.benchmarks[name].predict or chain.scale.predict
+    definition = {"evaluation": name, "variant": variant, "split": _split_of(chain, row)}
+    product = Product("predict", f"evaluation/{name}", f"{variant}-{run.name}", definition, parents, settings)
+    return Evaluation(questions, row, variant, figure, product, run, shuffle, suffix)
 
 
-def _guessed(chain: Chain, benchmark: str) -> Evaluation:
-    """The best guess without the picture, from the answers of the same mix that the finetuning saw."""
-    questions = chain.benchmark(benchmark)
-    mix = chain.samples("finetune")
+def _guessed(chain: Chain, stage: str, name: str, row: Benchmark) -> Evaluation:
+    """The best guess without the image, from the answers of the same samples that the stage learned from."""
+    questions = chain.benchmark(name)
+    definition = {"evaluation": name, "variant": QUESTION_ONLY, "tasks": row.question_only_tasks}
     product = Product(
-        f"evaluation/{benchmark}",
-        "question_only",
-        {"evaluation": benchmark, "variant": "question_only"},
-        {"questions": questions, "mix": mix},
+        "guess_question_only",
+        f"evaluation/{name}",
+        QUESTION_ONLY,
+        {**definition, "split": _split_of(chain, row)},
+        {"questions": questions, "mix": chain.samples_of(stage)},
     )
-    return Evaluation(questions, "question_only", f"{benchmark}.exact_match.question_only", product)
+    return Evaluation(questions, row, QUESTION_ONLY, row.figure_id(QUESTION_ONLY), product)

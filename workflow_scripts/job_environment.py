@@ -34,6 +34,11 @@ def name_mirror(folder: Path) -> None:
     os.environ["MIRROR_FOLDER"] = str(folder)
 
 
+def name_caches(folder: Path) -> None:
+    """Tell jobs where libraries may keep what they make anew: below the results, never in a home folder."""
+    os.environ["HF_DATASETS_CACHE"] = str(folder / "datasets")
+
+
 def _ask_for_the_end_of_the_job() -> None:
     """Set SLURM_JOB_END_TIME, in seconds since 1970, which SLURM itself sets from 23.02 on only."""
     command = ["squeue", "--noheader", "--jobs", os.environ["SLURM_JOB_ID"], "--format", "%e"]

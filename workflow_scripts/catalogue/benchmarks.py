@@ -40,7 +40,7 @@ class Asked(Section):
     trained: bool | None = Field(
         None, description="Only where the training had learned from the data set, or had not; null for both."
     )
-    controls: list[Literal["shuffled_images", "question_only"]] = []
+    controls: list[Literal["shuffled_images", "question_only"]] = Field([], description="Asked beside it.")
 
 
 class Count(Section):
@@ -119,3 +119,10 @@ class Benchmark(Section):
     def data_sets(self) -> list[str]:
         """The data sets of its parts."""
         return list(dict.fromkeys(split_part(part)[0] for part in self.parts))
+
+    @property
+    def asked_stages(self) -> list[str] | None:
+        """The stages that it is asked after; None where these may be any."""
+        if self.is_retrieval or self.asked is None or any(asked.after is None for asked in self.asked):
+            return None
+        return list(dict.fromkeys(stage for asked in self.asked for stage in asked.after or []))

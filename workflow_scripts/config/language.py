@@ -31,6 +31,11 @@ class LanguageModelSettings(Section):
         le=1,
         description="Share of contexts that are read as soft tokens (noisy sums of word embeddings), others as words.",
     )
+    samples: str | None = Field(
+        None,
+        description="Samples with questions and descriptions that the corpus has beside captions, without a world.",
+        json_schema_extra={"identity": False},
+    )
     documents: int | None = Field(None, ge=1, description="Read only that many lines of the corpus; null reads all.")
     epochs: float = Field(1.0, gt=0, le=1000, description="Passes over the corpus.")
     batch_size: int = Field(8, ge=1, le=4096, description="Contexts, with all their turns, in one optimizer step.")

@@ -16,3 +16,12 @@ class IndexSettings(Section):
     approximate_from: int = Field(
         5000, ge=1, description="From so many pictures on, a search scores candidates only; below, every picture."
     )
+
+
+class SearchSettings(Section):
+    """What the search index holds."""
+
+    benchmark: str | None = Field(
+        None, description="Benchmark whose images and captions it is of; null for the scale's first of captions."
+    )
+    images: list[str] = Field([], description="Image sets in the index beside those of the benchmark.")

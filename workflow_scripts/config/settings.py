@@ -1,21 +1,24 @@
 """The whole configuration: config.yaml and one file of scales/, merged, validated, and the errors said in sentences."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from workflow_scripts.catalogue.benchmarks import split_part
+from workflow_scripts.catalogue.load import Catalogue, load_catalogue, nearest
 from workflow_scripts.config.base import Section
-from workflow_scripts.config.data import BenchmarkSettings, DownloadSettings, FilterSettings, MixSettings
+from workflow_scripts.config.data import BenchmarkSettings, DownloadSettings, FilterSettings, SamplesSettings
 from workflow_scripts.config.evaluation import PredictSettings
 from workflow_scripts.config.jobs import JobSettings, PreflightSettings
 from workflow_scripts.config.language import LanguageModelSettings
 from workflow_scripts.config.reranking import RerankingSettings
-from workflow_scripts.config.search import IndexSettings
-from workflow_scripts.config.training import TrainingSettings
+from workflow_scripts.config.search import IndexSettings, SearchSettings
+from workflow_scripts.config.stages import StageSettings
+from workflow_scripts.config.survey import SurveySettings
 from workflow_scripts.config.vision import (
     ClipSettings,
     FeatureExtractorSettings,
@@ -28,49 +31,19 @@ from workflow_scripts.config.world import WorldSettings
 Model = TypeVar("Model", bound=Section)
 # The experiment that the tables of the report are about; it comes first, whatever else is asked for.
 REPORT = "report"
-Stage = Literal["pretrain", "finetune", "finetune_okvqa", "finetune_refcoco"]
-MixName = Literal["visual_genome_mix", "okvqa_mix", "refcoco_mix", "photo_mix"]
-EvaluationPictures = Literal["karpathy", "okvqa", "refcoco"]
-
-
-class Roles(Section):
-    """Which image sets play which part; null where a scale has no data for it, and its figures are absent cells."""
-
-    pretraining: list[str] = Field(
-        min_length=1, description="Image sets with captions that the adaptor is pretrained on."
-    )
-    retrieval: str = Field(description="Image set with captions for text-to-image retrieval and for search.")
-    search: list[str] = Field([], description="Image sets in the search index beside those of the retrieval.")
-    retrieval_test: str | None = Field(
-        None, description="The same where evaluation_split is test, if the test pictures are a set of their own."
-    )
-    colour_matched: str | None = Field(None, description="Groups of pictures that differ in nouns only.")
-    visual_genome: str | None = Field(None, description="Image set with questions and relationships.")
-    descriptions: str | None = Field(None, description="Image set with long descriptions.")
-    okvqa_train: str | None = Field(None, description="Image set of the OK-VQA training questions.")
-    okvqa_val: str | None = Field(None, description="Image set of the OK-VQA validation questions.")
-    refcoco: str | None = Field(None, description="Image set of the referring expressions.")
-    gqa: str | None = Field(None, description="Image set of GQA's testdev-balanced questions.")
-    daquar: str | None = Field(None, description="Image set of the DAQUAR training questions.")
-    daquar_test: str | None = Field(None, description="Image set of the DAQUAR test questions.")
-
-    def of_split(self, split: str) -> Self:
-        """The roles where a split is evaluated: test pictures take their place, or are not needed at all."""
-        test = split == "test"
-        return self.model_copy(
-            update={
-                "retrieval": (test and self.retrieval_test) or self.retrieval,
-                "retrieval_test": None,
-                "daquar_test": self.daquar_test if test else None,
-            }
-        )
-
-    def image_sets(self) -> list[str]:
-        """All image sets that any role names, each once, in the order of the fields."""
-        names: list[str] = []
-        for value in self.__dict__.values():
-            names.extend([value] if isinstance(value, str) else value or [])
-        return list(dict.fromkeys(names))
+# Sections of a scale whose rows may be named without their section: `finetune` is `stages.finetune`.
+NAMED = ("stages", "samples", "benchmarks")
+_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Keys of earlier versions, and what stands in their place.
+_OLD = {
+    "roles": "samples (what is learned from), benchmarks (what is asked) and search (what is searched)",
+    "pretrain_with": "samples of the stage, as in pretrain: {samples: [pairs, ...]}",
+    "predict_captions": "predict of a benchmark",
+    "exclude": "exclude of samples, as in pairs: {exclude: [...]}",
+    "mix": "samples: parts with shares, and count in place of samples",
+    "captions": "benchmarks",
+    "is_true": "benchmarks",
+}
 
 
 class PretrainedModels(Section):
@@ -94,7 +67,17 @@ class Scale(Section):
     description: str = Field(description="One sentence for the head of the report.")
     figures_are_meaningful: bool = Field(description="False where a scale only exercises the chain.")
     world: WorldSettings | None = Field(None, description="The miniature world; null for real data.")
-    roles: Roles
+    splits: str | None = Field(
+        None, description="Data set with splits.json, which says of image sets what is held out; null for none."
+    )
+    samples: dict[str, SamplesSettings] = Field(min_length=1, description="What trainings learn from, by name.")
+    stages: dict[str, StageSettings] = Field(min_length=1, description="Trainings of the adaptor, by name.")
+    benchmarks: dict[str, BenchmarkSettings] = Field({}, description="What is asked, by the catalogue's names.")
+    caption_samples: str = Field(
+        "pairs", description="Samples with captions that Q-Former, linear baseline and colour histogram learn from."
+    )
+    search: SearchSettings = SearchSettings()
+    survey: SurveySettings | None = Field(None, description="What people are asked to rate; null makes no survey.")
     maximum_images: dict[str, int] = Field({}, description="Keep the first N pictures of an image set, by id.")
     parts: dict[str, Annotated[int, Field(ge=2, le=400)]] = Field(
         {}, description="Parts in which an image set is fetched and run through the extractor, a job for each."
@@ -102,18 +85,8 @@ class Scale(Section):
     picture_archives: dict[str, str] = Field(
         {}, description="Data sets whose archives hold the pictures of image sets that are fetched by URL otherwise."
     )
-    exclude: list[EvaluationPictures] = Field(
-        [], description="Evaluations whose COCO pictures are left out of pretraining and of the Visual Genome mix."
-    )
     download: DownloadSettings
     filter: FilterSettings
-    mix: MixSettings | None = Field(None, description="The finetuning mix of Visual Genome and MiniGPT-4.")
-    mix_okvqa: MixSettings | None = None
-    mix_refcoco: MixSettings | None = None
-    mix_photo: MixSettings | None = Field(None, description="The finetuning mix of DAQUAR and Flickr8k.")
-    pretrain_with: list[MixName] = Field(
-        [], description="Finetuning mixes whose samples pretraining sees beside the captions, as Shikra's did."
-    )
     pretrained: PretrainedModels = PretrainedModels()
     feature_extractor: FeatureExtractorSettings | None = Field(
         None, description="Training of vision encoder and Q-Former together; null where q_former is given."
@@ -129,25 +102,10 @@ class Scale(Section):
     )
     language_model: LanguageModelSettings = LanguageModelSettings()
     clip: ClipSettings | None = Field(None, description="The baseline of Table 1; null leaves its row empty.")
-    pretrain: TrainingSettings
-    finetune: TrainingSettings | None = None
-    finetune_okvqa: TrainingSettings | None = None
-    finetune_refcoco: TrainingSettings | None = None
     evaluation_split: Annotated[Literal["test", "validation"], BeforeValidator(_split_name)] = Field(
         "test", description="Split that the figures are of; dev is another word for validation."
     )
     predict: PredictSettings
-    predict_captions: PredictSettings | None = Field(
-        None, description="How captions are written, which gain from a search with several beams; null as answers are."
-    )
-    visual_genome: BenchmarkSettings = BenchmarkSettings()
-    okvqa: BenchmarkSettings = BenchmarkSettings()
-    refcoco: BenchmarkSettings = BenchmarkSettings()
-    retrieval: BenchmarkSettings = BenchmarkSettings()
-    gqa: BenchmarkSettings = BenchmarkSettings()
-    daquar: BenchmarkSettings = BenchmarkSettings()
-    captions: BenchmarkSettings | None = Field(None, description="Captions of the retrieval pictures; null asks none.")
-    is_true: BenchmarkSettings | None = Field(None, description="Is a caption true of a picture; null does not ask.")
     reranking: RerankingSettings | None = Field(
         None, description="Second look of BLIP-2's matching head at the best of a search; null leaves its row out."
     )
@@ -157,11 +115,39 @@ class Scale(Section):
     preflight: PreflightSettings | None = Field(None, description="What is checked first; null checks nothing.")
 
     @model_validator(mode="after")
-    def _has_parts_of_its_own_image_sets(self) -> Self:
-        names = self.roles.image_sets()
-        if unknown := [name for name in self.parts if name not in names]:
-            raise ValueError(f"parts: {unknown[0]} is no image set of this scale; it has {', '.join(names)}")
+    def _has_what_it_names(self) -> Self:
+        for name, stage in self.stages.items():
+            for samples in stage.samples:
+                if samples not in self.samples:
+                    raise ValueError(f"stages.{name}.samples: there are no samples {samples!r}; {_has(samples, self.samples)}")
+            if stage.after is not None and stage.after not in self.stages:
+                raise ValueError(f"stages.{name}.after: there is no stage {stage.after!r}; {_has(stage.after, self.stages)}")
+        for name in self.stages:
+            self.stages_before(name)
+        if self.caption_samples not in self.samples or self.samples[self.caption_samples].is_drawn:
+            raise ValueError(f"caption_samples = {self.caption_samples!r} must name samples whose parts are a list, which have captions only")
+        if self.search.benchmark is not None and self.search.benchmark not in self.benchmarks:
+            raise ValueError(
+                f"search.benchmark: the scale asks no benchmark {self.search.benchmark!r}; "
+                f"{_has(self.search.benchmark, self.benchmarks)}"
+            )
+        if self.survey is not None:
+            for key, there in (("benchmark", self.benchmarks), ("stage", self.stages)):
+                name = getattr(self.survey, key)
+                if name not in there:
+                    raise ValueError(f"survey.{key}: the scale has no {key} {name!r}; {_has(name, there)}")
         return self
+
+    def stages_before(self, name: str) -> list[str]:
+        """Return the stages that a stage comes after, the first one first; a cycle is a ValueError."""
+        before: list[str] = []
+        stage = self.stages[name].after
+        while stage is not None:
+            if stage == name or stage in before:
+                raise ValueError(f"stages: {', '.join(dict.fromkeys([name, *before]))} come after each other in a circle")
+            before.append(stage)
+            stage = self.stages[stage].after
+        return before[::-1]
 
     @model_validator(mode="after")
     def _has_one_feature_extractor(self) -> Self:
@@ -188,7 +174,7 @@ class Scale(Section):
 class Experiment(Section):
     """One row of `experiments`: the stages that it trains and what differs from the scale's values."""
 
-    stages: list[Stage] = Field(["pretrain", "finetune"], min_length=1, description="In the order of training.")
+    stages: list[str] = Field(["pretrain", "finetune"], min_length=1, description="Stages of the scale that it trains.")
     changes: dict[str, Any] = Field({}, description="Values that replace those of the scale, nested as there.")
     in_report: bool = Field(True, description="False leaves the row to `snakemake experiments`; the report waits not.")
 
@@ -199,6 +185,8 @@ class Settings(Section):
     scale: str
     results: str = Field("results", description="Folder for everything that a run writes.")
     mirror: str | None = Field(None, description="A folder with one sub-folder a host, served in place of the web.")
+    catalogue: list[str] = Field([], description="Files, or folders of YAML files, with more rows of the catalogue.")
+    rows: Catalogue = Field(description="The catalogue, in the form that the mirror has.")
     experiments: dict[str, Experiment] = Field(min_length=1)
     values: Scale
     of_experiments: dict[str, Scale] = Field(description="The scale's values with each experiment's changes.")
@@ -208,21 +196,25 @@ def load_settings(config: Mapping[str, Any], scales: Path) -> Settings:
     """Merge the chosen scale's file with the configuration and validate the result.
 
     Args:
-        config: config.yaml with the command line's --config merged in; any key of a scale file in it wins.
+        config: config.yaml with the command line's --config merged in; any key of a scale file in it wins, and a stage,
+            samples or a benchmark may be named without its section.
         scales: the folder of the scale files.
 
     Raises:
         ValueError: one sentence that names the key, the value and what is allowed.
     """
-    own = {key: config[key] for key in ("results", "mirror", "experiments") if key in config}
+    own = {key: config[key] for key in ("results", "mirror", "catalogue", "experiments") if key in config}
+    if isinstance(own.get("catalogue"), str):
+        own["catalogue"] = [own["catalogue"]]
     name = config.get("scale")
     known = sorted(path.stem for path in scales.glob("*.yaml"))
     if name not in known:
         raise ValueError(f"scale = {name!r}: there is no such scale; choose one of {', '.join(known)}.")
-    values = yaml.safe_load((scales / f"{name}.yaml").read_text(encoding="utf-8"))
+    values = _read_scale(scales / f"{name}.yaml")
     own["experiments"] = merge(values.pop("experiments", {}), own.get("experiments") or {})
     overrides = {key: value for key, value in config.items() if key not in own and key != "scale"}
-    values = merge(values, overrides)
+    elsewhere = _stages_elsewhere(scales, known)
+    values = merge(values, _placed(overrides, values, elsewhere, ""))
     scale = _validated(Scale, values, "")
     experiments = {
         key: _validated(Experiment, row or {}, f"experiments.{key}.")
@@ -230,20 +222,117 @@ def load_settings(config: Mapping[str, Any], scales: Path) -> Settings:
     }
     # What rows share has the name of the first: those of the report's page come before the others.
     experiments = dict(sorted(experiments.items(), key=lambda item: (item[0] != REPORT, not item[1].in_report)))
-    of_experiments = {
-        key: _validated(Scale, merge(values, _changes_that_apply(row, values)), f"experiments.{key}.changes.")
-        for key, row in experiments.items()
-    }
+    of_experiments = {}
+    for key, row in experiments.items():
+        prefix = f"experiments.{key}.changes."
+        changed = merge(values, _placed(row.changes, values, elsewhere, prefix))
+        of_experiments[key] = _validated(Scale, changed, prefix)
+        for stage in row.stages:
+            if stage not in of_experiments[key].stages and stage not in elsewhere:
+                names = [*of_experiments[key].stages, *elsewhere]
+                raise ValueError(f"experiments.{key}.stages: there is no stage {stage!r}; {nearest(stage, names)}")
     if REPORT not in experiments:
         raise ValueError(f"experiments has no row {REPORT!r}, which the tables of the report are about; add it.")
     own["experiments"] = experiments
-    return _validated(Settings, {**own, "scale": name, "values": scale, "of_experiments": of_experiments}, "")
+    mirror = own.get("mirror")
+    if mirror and scale.world is None and not Path(mirror).is_dir():
+        raise ValueError(f"mirror = {mirror!r}: there is no such folder; it holds one sub-folder a host.")
+    rows = load_catalogue(own.get("catalogue") or [])
+    # A mirror is looked at here for its sub-folders only: what it holds is read from it in the form that mirrors have.
+    rows = rows.for_mirror(Path(mirror).absolute() if mirror and scale.world is None else None)
+    for prefix, one in (("", scale), *((f"experiments.{key}.changes.", one) for key, one in of_experiments.items())):
+        _check_rows(one, rows, prefix)
+    own |= {"scale": name, "values": scale, "of_experiments": of_experiments, "rows": rows}
+    return _validated(Settings, own, "")
 
 
-def _changes_that_apply(row: Experiment, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The changes of a row, without those of trainings that the scale has no data for and leaves out."""
-    absent = {stage for stage in get_args(Stage) if values.get(stage) is None}
-    return {key: value for key, value in row.changes.items() if key not in absent}
+def _read_scale(path: Path) -> dict[str, Any]:
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_YAML)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not valid YAML: {error}") from error
+
+
+def _stages_elsewhere(scales: Path, names: Iterable[str]) -> list[str]:
+    """The stages of all scales: an experiment may name one that its own scale has no data for."""
+    return list(dict.fromkeys(stage for name in names for stage in _read_scale(scales / f"{name}.yaml")["stages"]))
+
+
+def _placed(
+    changes: Mapping[str, Any], values: Mapping[str, Any], elsewhere: Iterable[str], prefix: str
+) -> dict[str, Any]:
+    """Changes with stages, samples and benchmarks in their sections, without those of stages that a scale leaves out."""
+    placed: dict[str, Any] = {}
+    for key, value in changes.items():
+        if key in Scale.model_fields:
+            placed = merge(placed, {key: value})
+            continue
+        sections = [section for section in NAMED if key in (values.get(section) or {})]
+        if len(sections) > 1:
+            raise ValueError(f"{prefix}{key}: write {' or '.join(f'{section}.{key}' for section in sections)}.")
+        if sections:
+            placed = merge(placed, {sections[0]: {key: value}})
+        elif key not in elsewhere:
+            raise ValueError(_unknown_key(key, value, values, prefix))
+    return placed
+
+
+def _unknown_key(key: str, value: Any, values: Mapping[str, Any], prefix: str) -> str:
+    if instead := _OLD.get(key, _OLD["mix"] if key.startswith("mix_") else None):
+        return f"{prefix}{key} = {value!r}: there is no such setting any more; in its place there is {instead}."
+    names = [*Scale.model_fields, *(name for section in NAMED for name in values.get(section) or {})]
+    close = difflib.get_close_matches(key, names, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"allowed here: {', '.join(Scale.model_fields)}."
+    return f"{prefix}{key} = {value!r}: there is no such setting; {hint}"
+
+
+def _has(name: str, names: Iterable[str]) -> str:
+    return nearest(name, names).rstrip(".")
+
+
+def _check_rows(scale: Scale, rows: Catalogue, prefix: str) -> None:
+    """Raise ValueError where a scale names a row of the catalogue that is not there or does not fit."""
+
+    def check(key: str, found: Any, *arguments: Any) -> None:
+        try:
+            found(*arguments)
+        except ValueError as error:
+            raise ValueError(f"{prefix}{key}: {error}") from None
+
+    for name, samples in scale.samples.items():
+        for part in samples.parts:
+            check(f"samples.{name}.parts", rows.native_task, part)
+            check(f"samples.{name}.parts", rows.images_of, split_part(part)[0], "train")
+        for data_set in samples.exclude:
+            check(f"samples.{name}.exclude", rows.data_set, data_set)
+    for name, settings in scale.benchmarks.items():
+        check("benchmarks", rows.benchmark, name)
+        for part in settings.shares or rows.benchmark(name).parts:
+            check(f"benchmarks.{name}", rows.native_task, part)
+            check(f"benchmarks.{name}", rows.images_of, split_part(part)[0], scale.evaluation_split)
+        stages = rows.benchmark(name).asked_stages
+        if stages is not None and not set(stages) & scale.stages.keys():
+            raise ValueError(
+                f"{prefix}benchmarks.{name} is asked after {' and '.join(stages)}, stages that this scale has not; it "
+                f"has {', '.join(scale.stages)}."
+            )
+    for key in ("parts", "maximum_images", "picture_archives"):
+        for name in getattr(scale, key):
+            check(key, rows.image_set, name)
+    for name in scale.picture_archives.values():
+        check("picture_archives", rows.data_set, name)
+    for name in scale.search.images:
+        check("search.images", rows.image_set, name)
+    if scale.splits is not None:
+        check("splits", rows.data_set, scale.splits)
+    for role, name in scale.pretrained.model_dump().items():
+        if name is not None:
+            check(f"pretrained.{role}", rows.model, name)
+    if not any(rows.benchmark(name).is_retrieval for name in scale.benchmarks):
+        raise ValueError(f"{prefix}benchmarks: the search index needs one of captions (scorer: retrieval); add one.")
+    chosen = scale.search.benchmark
+    if chosen is not None and not rows.benchmark(chosen).is_retrieval:
+        raise ValueError(f"{prefix}search.benchmark = {chosen!r}: its questions are answered; name one of captions.")
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

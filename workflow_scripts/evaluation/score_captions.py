@@ -130,11 +130,10 @@ def caption_figures(
     scores: np.ndarray,
     counts_of_meteor: np.ndarray | None,
     id: str,
-    suffix: str,
     seed: int,
 ) -> list[dict[str, Any]]:
     """CIDEr, of the captions' scores [N], BLEU-4 to 1, and METEOR of its counts [N, 23] where there are any, as figures
-    called `id.cider` + suffix and so on."""
+    called `id.cider` and so on."""
     images = [caption.image for caption in captions]
     low, high = confidence_interval(scores, images, seed)
     found = [("cider", "points", float(scores.mean()), low, high)]
@@ -145,7 +144,7 @@ def caption_figures(
         found.append(("meteor", "%", *map(float, _of_corpus(meteor, counts_of_meteor, images, seed))))
     return [
         {
-            "id": f"{id}.{name}{suffix}",
+            "id": f"{id}.{name}",
             "value": round(100 * value, 4),
             "unit": unit,
             "n": len(captions),
@@ -174,15 +173,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--predictions", type=Path, required=True, help="predictions.jsonl, or COCO's results JSON")
     parser.add_argument("--annotations", type=Path, help="COCO's captions JSON, for results in COCO's form")
-    parser.add_argument("--suffix", default="", help="of the figures' names, e.g. _shuffled_images")
+    parser.add_argument("--questions", type=Path, help="benchmark table; its images must all have a caption")
     add_common_arguments(parser, "captions")
     arguments = parser.parse_args(argv)
     if arguments.annotations:
         inputs = [arguments.annotations, arguments.predictions]
         captions = read_official(*inputs)
     else:
-        inputs = [arguments.predictions]
-        captions = read_captions(arguments.predictions)
+        inputs = [arguments.predictions, *filter(None, [arguments.questions])]
+        captions = read_captions(arguments.predictions, arguments.questions)
     if not captions:
         raise ValueError(f"{arguments.predictions} holds no caption.")
     lengths = [len(caption.prediction.split()) for caption in captions]
@@ -199,9 +198,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "score_captions",
         argv,
         definition=DEFINITION,
-        figures=caption_figures(captions, scores, counts_of_meteor, arguments.id, arguments.suffix, arguments.seed),
+        figures=caption_figures(captions, scores, counts_of_meteor, arguments.id, arguments.seed),
         inputs=inputs,
-        id=arguments.id + arguments.suffix,
         breakdown={},
         absent=absent,
         mean_words=round(float(np.mean(lengths)), 2),

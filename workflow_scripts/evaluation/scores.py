@@ -19,16 +19,12 @@ from workflow_scripts.revision import git_revision
 def add_common_arguments(parser: argparse.ArgumentParser, id: str) -> None:
     """The options that every scorer shares; `id` is what its figure is called where nobody names it."""
     parser.add_argument("--id", default=id, help="id of the figure, e.g. visual_genome.exact_match.after")
+    parser.add_argument("--suffix", default="", help="end of the figures' names, e.g. _shuffled_images")
+    parser.add_argument("--benchmark", help="what the ids of the benchmark's figures start with; else their first part")
     parser.add_argument("--output", type=Path, required=True, help="the scores.json to write")
     parser.add_argument("--run", type=Path, help="run.json of the training whose adaptor is scored")
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap")
     parser.add_argument("--split", help="split of the data that is scored, noted beside each figure")
-
-
-def benchmark_of(id: str) -> str:
-    """The benchmark that a figure's id starts with: Flickr8k has several, each a data set and a task."""
-    parts = id.split("@")[0].split(".")
-    return ".".join(parts[:2]) if parts[0] == "flickr8k" else parts[0]
 
 
 def figure(id: str, values: np.ndarray, images: Sequence[str], seed: int) -> dict[str, Any]:
@@ -81,7 +77,6 @@ def write_scores(
     definition: str,
     figures: Sequence[Mapping[str, Any]],
     inputs: Sequence[Path],
-    id: str | None = None,
     **more: Any,
 ) -> None:
     """Write scores.json with the command that makes it again and the checksums of what it read; `n` and `ci95` at its
@@ -89,13 +84,13 @@ def write_scores(
     write_json(
         arguments.output,
         {
-            "benchmark": benchmark_of(arguments.id),
-            "id": id or arguments.id,
+            "benchmark": arguments.benchmark or arguments.id.split("@")[0].split(".")[0],
+            "id": arguments.id + arguments.suffix,
             "split": arguments.split,
             "definition": definition,
             "n": figures[0]["n"],
             "ci95": figures[0]["ci95"],
-            "figures": list(figures),
+            "figures": [{**one, "id": f"{one['id']}{arguments.suffix}"} for one in figures],
             **more,
             "adaptor_run_id": read_json(arguments.run)["run_id"] if arguments.run else None,
             "command": shlex.join(["python", "-m", f"workflow_scripts.evaluation.{module}", *map(str, argv)]),
@@ -106,7 +101,7 @@ def write_scores(
     )
     for one in figures:
         low, high = one["ci95"]
-        print(f"{one['id']}: {one['value']:.2f} {one['unit']} [{low:.2f}, {high:.2f}], n = {one['n']}")
+        print(f"{one['id']}{arguments.suffix}: {one['value']:.2f} {one['unit']} [{low:.2f}, {high:.2f}], n = {one['n']}")
 
 
 def _per_cent(share: float) -> float:
