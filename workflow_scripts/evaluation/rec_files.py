@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.command_line import read_json
 from workflow_scripts.data.boxes import Box, parse_box
 from workflow_scripts.evaluation.predictions import check_unique, match_questions, read_predictions, read_questions
+from workflow_scripts.given_files import read_given_json, read_given_rows
 
 _IDS = ("question_id", "sent_id", "ref_id", "id")
 
@@ -40,13 +40,15 @@ def read_table(questions: Path, predictions: Path, split: str | None) -> list[Ex
 
 def read_official(annotations: Path, predictions: Path, split: str | None) -> list[Expression]:
     """Read COCO's annotations, of several splits or of the given one, and a list of boxes or replies."""
-    content = read_json(annotations)
+    content = read_given_json(annotations)
     rows = content.get("annotations") if isinstance(content, dict) else content
     if not _are_rows(rows, ("image_id", "bbox")):
         raise ValueError(f'{annotations} must hold a list "annotations" of {{"id", "image_id", "bbox"}}.')
-    results = read_json(predictions)
+    results = read_given_rows(predictions, fields=_IDS)
     if not isinstance(results, list) or not _are_rows(results, ()):
-        raise ValueError(f'{predictions} must be a list of {{"id", "bbox"}} or {{"id", "answer"}}.')
+        raise ValueError(
+            f'{predictions} must be a list of {{"id", "bbox"}} or {{"id", "answer"}}, or such rows as JSON lines.'
+        )
     key = next((name for name in _IDS if all(name in row for row in [*rows, *results])), None)
     if key is None:
         raise ValueError(f"The rows of {annotations} and {predictions} share none of the ids {', '.join(_IDS)}.")

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from workflow_scripts.command_line import read_json, write_json
+from workflow_scripts.command_line import write_json
 from workflow_scripts.evaluation.bootstrap import confidence_interval, median_interval
+from workflow_scripts.given_files import read_given_json
 from workflow_scripts.identity import sha256_of_file
 from workflow_scripts.revision import git_revision
 
@@ -97,7 +98,7 @@ def write_scores(
             "ci95": figures[0]["ci95"],
             "figures": list(figures),
             **more,
-            "adaptor_run_id": read_json(arguments.run)["run_id"] if arguments.run else None,
+            "adaptor_run_id": _run_id(arguments.run) if arguments.run else None,
             "command": shlex.join(["python", "-m", f"workflow_scripts.evaluation.{module}", *map(str, argv)]),
             "inputs": {str(path): sha256_of_file(path) for path in inputs},
             "git_revision": git_revision(),
@@ -107,6 +108,13 @@ def write_scores(
     for one in figures:
         low, high = one["ci95"]
         print(f"{one['id']}: {one['value']:.2f} {one['unit']} [{low:.2f}, {high:.2f}], n = {one['n']}")
+
+
+def _run_id(path: Path) -> str:
+    run = read_given_json(path)
+    if not isinstance(run, dict) or not isinstance(run.get("run_id"), str):
+        raise ValueError(f"{path} has no run_id; give the run.json of a training to --run.")
+    return run["run_id"]
 
 
 def _per_cent(share: float) -> float:
