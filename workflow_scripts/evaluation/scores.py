@@ -3,6 +3,7 @@
 import argparse
 import os
 import shlex
+import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,14 @@ from workflow_scripts.evaluation.bootstrap import confidence_interval, median_in
 from workflow_scripts.given_files import read_given_json
 from workflow_scripts.identity import sha256_of_file
 from workflow_scripts.revision import git_revision
+
+WARNED_SHARE = 0.05
+"""From this share of the predictions on, that they say nothing, or nothing that can be read, is a warning."""
+UNREAD = {
+    "unparsable": "replies hold no box that can be read; they count as wrong.",
+    "outside_the_image": "boxes leave their pictures; --help says how boxes are read.",
+    "empty_predictions": "predictions are empty.",
+}
 
 
 def add_common_arguments(parser: argparse.ArgumentParser, id: str) -> None:
@@ -105,6 +114,9 @@ def write_scores(
             "slurm_job": os.environ.get("SLURM_JOB_ID"),
         },
     )
+    for name, words in UNREAD.items():
+        if more.get(name, 0) >= WARNED_SHARE * figures[0]["n"] > 0:
+            print(f"warning: {more[name]} of {figures[0]['n']} {words}", file=sys.stderr)
     for one in figures:
         low, high = one["ci95"]
         print(f"{one['id']}: {one['value']:.2f} {one['unit']} [{low:.2f}, {high:.2f}], n = {one['n']}")
