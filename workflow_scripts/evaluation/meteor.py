@@ -36,12 +36,12 @@ def meteor_counts(predictions: Sequence[str], references: Sequence[Sequence[str]
         raise NoMeteorError(NO_JAVA)
     lines = [_score_line(*one) for one in zip(predictions, references, strict=True)]
     folder = resources.files("pycocoevalcap") / "meteor"
-    done = subprocess.run(
-        [java, *ARGUMENTS], cwd=str(folder), input="".join(lines), text=True, encoding="utf-8", capture_output=True
-    )
-    rows = [line.split() for line in done.stdout.splitlines()]
+    # What is no character, as half of a pair of surrogates, becomes a question mark.
+    asked = "".join(lines).encode(errors="replace")
+    done = subprocess.run([java, *ARGUMENTS], cwd=str(folder), input=asked, capture_output=True)
+    rows = [line.split() for line in done.stdout.decode(errors="replace").splitlines()]
     if done.returncode or len(rows) != len(lines) or any(len(row) != COUNTS for row in rows):
-        said = (done.stderr.strip() or "nothing").splitlines()[-1]
+        said = (done.stderr.decode(errors="replace").strip() or "nothing").splitlines()[-1]
         raise NoMeteorError(f"METEOR was not computed: its Java program failed and said: {said}")
     counts = np.array(rows, dtype=float)
     # A caption that is its reference has no fragments.
@@ -70,5 +70,6 @@ def _share(matched: np.ndarray, words: np.ndarray, function_words: np.ndarray) -
 
 
 def _score_line(prediction: str, references: Sequence[str]) -> str:
-    parts = [*references, prediction]
-    return " ||| ".join(["SCORE", *(part.replace("|||", " ") for part in parts)]) + "\n"
+    """The program reads a line for each caption: what ends a line for any reader becomes a blank in it."""
+    parts = [" ".join(part.replace("|||", " ").split()) for part in (*references, prediction)]
+    return " ||| ".join(["SCORE", *parts]) + "\n"

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from workflow_scripts.command_line import read_json, run_command, write_json
+from workflow_scripts.command_line import run_command, write_json
 from workflow_scripts.evaluation.bootstrap import resampled_means
+from workflow_scripts.given_files import read_given_json
 
 RESAMPLES = 10_000
 
@@ -97,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     if arguments.resamples < 100:
         raise ValueError(f"--resamples {arguments.resamples}: an interval of 95 % needs 100 or more.")
-    first, second = read_json(arguments.first), read_json(arguments.second)
+    first, second = read_given_json(arguments.first), read_given_json(arguments.second)
     found = compare(first, second, arguments.seed, arguments.resamples)
     names = [first["id"], second["id"]]
     if names[0] == names[1]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.command_line import write_atomically
+from workflow_scripts.given_files import read_given_rows
 
 FIELDS = ("question_id", "image", "image_used", "query", "prediction", "answer", "answers", "task", "kind")
 
@@ -18,15 +19,19 @@ def read_questions(path: Path) -> list[dict[str, Any]]:
     try:
         table = pyarrow.parquet.read_table(path)
     except FileNotFoundError:
-        raise ValueError(f"{path} does not exist; run the rule that makes the benchmark first.") from None
+        raise ValueError(f"{path} does not exist; give the table of a benchmark, its questions.parquet.") from None
+    except IsADirectoryError:
+        raise ValueError(f"{path} is a folder; give the table of a benchmark in it, questions.parquet.") from None
     except pyarrow.ArrowException as error:
-        raise ValueError(f"{path} is not a Parquet file ({error}); delete it and run its rule again.") from error
+        raise ValueError(
+            f"{path} is not a Parquet file ({error}); give the table of a benchmark, its questions.parquet."
+        ) from error
     missing = {"question_id", "image", "query", "answer"} - set(table.column_names)
     if missing:
         raise ValueError(f"{path} lacks the columns {sorted(missing)}; it is not a benchmark table.")
     rows = table.to_pylist()
     if not rows:
-        raise ValueError(f"{path} holds no question; look at the counts of the rule that made it.")
+        raise ValueError(f"{path} holds no question; give a table that has some.")
     check_unique((row["question_id"] for row in rows), path)
     return rows
 
@@ -44,24 +49,25 @@ def write_predictions(
     write_atomically(path, "".join(lines))
 
 
-def read_predictions(path: Path) -> list[dict[str, Any]]:
-    """The rows of a predictions file; a damaged line, a missing field or a question answered twice is an error."""
-    path = Path(path)
-    if not path.exists():
-        raise ValueError(f"{path} does not exist; run workflow_scripts.evaluation.predict first.")
-    rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"Line {number} of {path} is not JSON ({error}); predict again.") from error
+def read_predictions(path: Path, needs: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The rows of a predictions file, JSON lines or a JSON list, each with the fields that are needed.
+
+    A damaged line, a missing field or one of another kind, and a question answered twice are errors.
+    """
+    rows = read_given_rows(path, fields=("question_id",))
+    if not isinstance(rows, list):
+        raise ValueError(f'{path} must hold rows {{"question_id", "prediction"}}, as JSON lines or as a JSON list.')
+    for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict) or not isinstance(row.get("prediction"), str) or "question_id" not in row:
-            raise ValueError(f"Line {number} of {path} lacks a question_id or a prediction that is text.")
-        rows.append(row)
+            raise ValueError(f"Row {number} of {path} lacks a question_id or a prediction that is text.")
+        for name in needs:
+            if not isinstance(row.get(name), str):
+                raise ValueError(f'Row {number} of {path} lacks a text "{name}", which its score needs.')
+        answers = row.get("answers") or []
+        if not isinstance(answers, list) or not all(isinstance(answer, str) for answer in answers):
+            raise ValueError(f'"answers" in row {number} of {path} must be a list of texts.')
     if not rows:
-        raise ValueError(f"{path} holds no prediction; predict again.")
+        raise ValueError(f"{path} holds no prediction.")
     check_unique((row["question_id"] for row in rows), path)
     return rows
 

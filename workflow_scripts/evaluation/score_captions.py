@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from workflow_scripts.command_line import read_json, run_command
+from workflow_scripts.command_line import run_command
 from workflow_scripts.evaluation.bootstrap import confidence_interval, resampled_sums
 from workflow_scripts.evaluation.caption_tokens import tokenise
 from workflow_scripts.evaluation.meteor import NoMeteorError, meteor, meteor_counts
 from workflow_scripts.evaluation.predictions import check_unique, match_questions, read_predictions
 from workflow_scripts.evaluation.scores import add_common_arguments, per_question, write_scores
 from workflow_scripts.evaluation.unusual_answers import LONG_CAPTION, count_unusual
+from workflow_scripts.given_files import read_given_rows
 
 DEFINITION = (
     "CIDEr-D (Vedantam et al. 2015) and BLEU (Papineni et al. 2002; closest reference length) by pycocoevalcap, times "
@@ -42,7 +43,7 @@ class Caption:
 def read_captions(predictions: Path) -> list[Caption]:
     """Read a predictions file of this workflow, whose `answers` are the references."""
     captions = []
-    for row in read_predictions(predictions):
+    for row in read_predictions(predictions, needs=("image",)):
         references = [text for text in row.get("answers") or [row.get("answer") or ""] if text.strip()]
         if not references:
             raise ValueError(f"Question {row['question_id']} has no caption to compare with; remove it.")
@@ -52,19 +53,23 @@ def read_captions(predictions: Path) -> list[Caption]:
 
 
 def read_official(annotations: Path, predictions: Path) -> list[Caption]:
-    """Read COCO's files: annotations with "images" and "annotations", results `[{"image_id", "caption"}]`."""
-    content, results = read_json(annotations), read_json(predictions)
-    rows = content.get("annotations") if isinstance(content, dict) else None
+    """Read COCO's files: annotations with "images" and "annotations", results `[{"image_id", "caption"}]`.
+
+    Rows as JSON lines will do in place of each.
+    """
+    rows = read_given_rows(annotations, fields=("image_id",), key="annotations")
+    results = read_given_rows(predictions, fields=("image_id",))
     if not _are_captions(rows):
-        raise ValueError(
-            f'{annotations} has no list "annotations" of {{"image_id", "caption"}} with text; fetch it again.'
-        )
+        raise ValueError(f'{annotations} has no list "annotations" of {{"image_id", "caption"}} with text.')
     if not _are_captions(results):
-        raise ValueError(f'{predictions} must be a list of {{"image_id", "caption"}} with captions that are text.')
+        raise ValueError(
+            f'{predictions} must be a list of {{"image_id", "caption"}}, or such rows as JSON lines, with captions '
+            "that are text."
+        )
     check_unique((row["image_id"] for row in results), predictions)
-    references: dict[Any, list[str]] = {}
+    references: dict[str, list[str]] = {}
     for row in rows:
-        references.setdefault(row["image_id"], []).append(row["caption"])
+        references.setdefault(str(row["image_id"]), []).append(row["caption"])
     blank = [image for image, texts in references.items() if not any(text.strip() for text in texts)]
     if blank:
         raise ValueError(f"Image {blank[0]} of {annotations} has no caption to compare with; remove it.")
@@ -72,7 +77,7 @@ def read_official(annotations: Path, predictions: Path) -> list[Caption]:
     answered = [{"question_id": row["image_id"], "caption": row["caption"]} for row in results]
     return [
         _caption(
-            str(image["question_id"]),
+            image["question_id"],
             result["caption"],
             [text for text in references[image["question_id"]] if text.strip()],
         )

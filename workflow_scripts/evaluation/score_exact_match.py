@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_common_arguments(parser, "exact_match")
     arguments = parser.parse_args(argv)
 
-    rows = read_predictions(arguments.predictions)
+    rows = read_predictions(arguments.predictions, needs=() if arguments.questions else ("image",))
     inputs = [arguments.predictions]
     if arguments.questions:
         pairs = match_questions(rows, read_questions(arguments.questions), arguments.predictions)

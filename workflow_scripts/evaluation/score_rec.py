@@ -3,12 +3,19 @@
 The annotations are COCO's: {"images": [{"id", "width", "height"}], "annotations": [{"id", "image_id", "bbox",
 "split"}]}, boxes as x, y, width, height in pixels of the original image, `split` where there are several. The
 predictions are [{"id", "bbox"}] in the same pixels, or [{"id", "answer"}] with a reply of the model as it is. In place
-of `id` both may have `question_id`, `sent_id` or `ref_id`. A benchmark table of this workflow with its predictions will
-do as well.
+of `id` both may have `question_id`, `sent_id` or `ref_id`. Predictions may be JSON lines. A benchmark table of this
+workflow with its predictions will do as well.
+
+Boxes are told as far as they can be, and what was told is said: in a reply {<x><y><w><h>} or, as MiniGPT-v2 has it,
+{<x1><y1><x2><y2>} in per cents, [x1,y1,x2,y2] from 0 to 1 (Shikra, LLaVA), <box>(x1,y1),(x2,y2)</box> up to 1000
+(Qwen-VL); as "bbox" x, y, width, height in pixels or from 0 to 1, or corners where nearly all are such. --form says it
+outright. Replies that cannot be read count as wrong: from 5 % on there is a warning, and where none can be read, an
+error.
 """
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from workflow_scripts.command_line import run_command
+from workflow_scripts.evaluation.box_forms import FORMS
 from workflow_scripts.evaluation.rec_files import Box, Expression, is_outside, read_official, read_table
 from workflow_scripts.evaluation.scores import add_common_arguments, break_down, figure, per_question, write_scores
 
@@ -70,15 +78,19 @@ def hits_of(overlaps: np.ndarray) -> np.ndarray:
 def main(argv: Sequence[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--predictions", type=Path, required=True)
+    parser.add_argument("--predictions", type=Path, required=True, help="boxes or replies, JSON or JSON lines")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--annotations", type=Path, help="COCO's JSON with the annotated boxes")
     source.add_argument("--questions", type=Path, help="benchmark table with box and image size")
+    parser.add_argument(
+        "--form", choices=list(FORMS), help="how predicted boxes are written, where it cannot be told from them"
+    )
     add_common_arguments(parser, "rec")
     arguments = parser.parse_args(argv)
 
     read = read_official if arguments.annotations else read_table
-    expressions = read(arguments.annotations or arguments.questions, arguments.predictions, arguments.split)
+    source = arguments.annotations or arguments.questions
+    expressions = read(source, arguments.predictions, arguments.split, arguments.form)
     overlaps = np.array([intersection_over_union(one.reply, one.box) if one.reply else 0.0 for one in expressions])
     hits, images = hits_of(overlaps), [one.image for one in expressions]
     write_scores(
@@ -94,6 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         overall=round(100 * float(hits.mean()), 2),
         breakdown=break_down(hits, [one.kind for one in expressions], images, arguments.seed),
         per_split=score_splits(expressions, overlaps, arguments.seed),
+        box_forms=dict(sorted(Counter(one.form for one in expressions if one.form).items())),
         **count_unusual_boxes(expressions),
         **per_question([one.id for one in expressions], hits, images),
     )

@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if "exact_match" not in arguments.id.split("."):
         raise ValueError(f"--id {arguments.id} must have a part exact_match, whose place wups_0.9 and wups_0.0 take.")
 
-    rows = read_predictions(arguments.predictions)
+    rows = read_predictions(arguments.predictions, needs=("image", "answer"))
     folder = find_wordnet(arguments.wordnet)
     if folder is None and arguments.wordnet:
         raise ValueError(f"{arguments.wordnet} lacks index.noun, data.noun or noun.exc; name WordNet's dict folder.")

@@ -3,6 +3,7 @@
 import argparse
 import os
 import shlex
+import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,10 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from workflow_scripts.command_line import read_json, write_json
+from workflow_scripts.command_line import write_json
 from workflow_scripts.evaluation.bootstrap import confidence_interval, median_interval
+from workflow_scripts.given_files import read_given_json
 from workflow_scripts.identity import sha256_of_file
 from workflow_scripts.revision import git_revision
+
+WARNED_SHARE = 0.05
+"""From this share of the predictions on, that they say nothing, or nothing that can be read, is a warning."""
+UNREAD = {
+    "unparsable": "replies hold no box that can be read; they count as wrong.",
+    "outside_the_image": "boxes leave their pictures; --help says how boxes are read.",
+    "empty_predictions": "predictions are empty.",
+}
 
 
 def add_common_arguments(parser: argparse.ArgumentParser, id: str) -> None:
@@ -92,16 +102,26 @@ def write_scores(
             "ci95": figures[0]["ci95"],
             "figures": [{**one, "id": f"{one['id']}{arguments.suffix}"} for one in figures],
             **more,
-            "adaptor_run_id": read_json(arguments.run)["run_id"] if arguments.run else None,
+            "adaptor_run_id": _run_id(arguments.run) if arguments.run else None,
             "command": shlex.join(["python", "-m", f"workflow_scripts.evaluation.{module}", *map(str, argv)]),
             "inputs": {str(path): sha256_of_file(path) for path in inputs},
             "git_revision": git_revision(),
             "slurm_job": os.environ.get("SLURM_JOB_ID"),
         },
     )
+    for name, words in UNREAD.items():
+        if more.get(name, 0) >= WARNED_SHARE * figures[0]["n"] > 0:
+            print(f"warning: {more[name]} of {figures[0]['n']} {words}", file=sys.stderr)
     for one in figures:
         low, high = one["ci95"]
         print(f"{one['id']}{arguments.suffix}: {one['value']:.2f} {one['unit']} [{low:.2f}, {high:.2f}], n = {one['n']}")
+
+
+def _run_id(path: Path) -> str:
+    run = read_given_json(path)
+    if not isinstance(run, dict) or not isinstance(run.get("run_id"), str):
+        raise ValueError(f"{path} has no run_id; give the run.json of a training to --run.")
+    return run["run_id"]
 
 
 def _per_cent(share: float) -> float:

@@ -1,14 +1,13 @@
 """Questions with their annotators' answers and predictions, from the official VQA files or from this workflow's own."""
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.command_line import read_json
 from workflow_scripts.evaluation.predictions import check_unique, match_questions, read_predictions
+from workflow_scripts.given_files import Hook, read_given_rows
 
 
 @dataclass(frozen=True)
@@ -24,14 +23,20 @@ class Question:
 
 
 def read_official(questions: Path, annotations: Path, predictions: Path) -> list[Question]:
-    """Read the three official JSON files: questions, annotations and results `[{"question_id", "answer"}]`."""
-    asked = [{"question_id": row["question_id"]} for row in _list(read_json(questions), "questions", questions)]
-    annotated = _list(_read_annotations(annotations), "annotations", annotations)
-    results = read_json(predictions)
+    """Read the three official JSON files: questions, annotations and results `[{"question_id", "answer"}]`.
+
+    Rows as JSON lines will do in place of each.
+    """
+    asked = [{"question_id": row["question_id"]} for row in _rows(questions, "questions")]
+    annotated = _rows(annotations, "annotations", _slim)
+    results = read_given_rows(predictions, fields=("question_id",))
     if not isinstance(results, list) or not all(
         isinstance(row, dict) and "question_id" in row and isinstance(row.get("answer"), str) for row in results
     ):
-        raise ValueError(f'{predictions} must be a list of {{"question_id", "answer"}} with answers that are text.')
+        raise ValueError(
+            f'{predictions} must be a list of {{"question_id", "answer"}}, or such rows as JSON lines, with answers '
+            "that are text."
+        )
     check_unique((row["question_id"] for row in asked), questions)
     check_unique((row["question_id"] for row in annotated), annotations)
     check_unique((row["question_id"] for row in results), predictions)
@@ -60,25 +65,16 @@ def read_table(predictions: Path) -> list[Question]:
             row.get("kind"),
             None,
         )
-        for row in read_predictions(predictions)
+        for row in read_predictions(predictions, needs=("image",))
     ]
 
 
-def _read_annotations(path: Path) -> Any:
-    """The annotations with each annotator's answer as a plain string, which takes a fifth of the memory."""
-
-    def slim(pairs: Sequence[tuple[str, Any]]) -> Any:
-        row = dict(pairs)
-        if isinstance(row.get("answer"), str) and "question_id" not in row:
-            return sys.intern(row["answer"])
-        return row
-
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=slim)
-    except FileNotFoundError:
-        raise ValueError(f"{path} does not exist; give the annotations file of the data set.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid JSON ({error}); fetch it again.") from error
+def _slim(pairs: Sequence[tuple[str, Any]]) -> Any:
+    """Each annotator's answer as a plain string, which takes a fifth of the memory."""
+    row = dict(pairs)
+    if isinstance(row.get("answer"), str) and "question_id" not in row:
+        return sys.intern(row["answer"])
+    return row
 
 
 def _answers(annotation: Mapping[str, Any], path: Path) -> tuple[str, ...]:
@@ -92,8 +88,8 @@ def _answers(annotation: Mapping[str, Any], path: Path) -> tuple[str, ...]:
     return tuple(answers)
 
 
-def _list(content: Any, key: str, path: Path) -> list[Mapping[str, Any]]:
-    rows = content.get(key) if isinstance(content, dict) else None
+def _rows(path: Path, key: str, hook: Hook = None) -> list[Mapping[str, Any]]:
+    rows = read_given_rows(path, fields=("question_id",), key=key, hook=hook)
     if not isinstance(rows, list) or not all(isinstance(row, dict) and "question_id" in row for row in rows):
         raise ValueError(
             f'{path} has no list "{key}" of rows with a "question_id"; it is no official file of that kind.'

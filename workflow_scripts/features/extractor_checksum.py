@@ -17,7 +17,7 @@ def extractor_sha256(folder: Path) -> str:
     listed = {}
     sums = Path(folder) / "SHA256SUMS"
     if sums.exists():
-        for line in sums.read_text().splitlines():
+        for line in sums.read_text(encoding="utf-8").split("\n"):
             digest, _, name = line.partition(" ")
             listed[name.strip(" *").removeprefix("./")] = digest
     digests = [listed.get(path.name) or sha256_of_file(path) for path in checkpoints]

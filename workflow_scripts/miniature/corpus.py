@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from workflow_scripts.command_line import progress, run_command, write_atomically, write_json
+from workflow_scripts.command_line import progress, reserve, run_command, write_atomically, write_json
 from workflow_scripts.config.world import WorldSettings
 from workflow_scripts.miniature import language
 from workflow_scripts.miniature.drawing import draw_scene
@@ -90,6 +90,7 @@ def write_vision_corpus(directory: Path, settings: WorldSettings, processes: int
     pictures = np.lib.format.open_memmap(
         directory / IMAGES, mode="w+", dtype=np.uint8, shape=(len(scenes), size, size, 3)
     )
+    reserve(directory / IMAGES)
     jobs = [([s for s, _ in scenes[i : i + CHUNK]], size) for i in range(0, len(scenes), CHUNK)]
     start = 0
     for chunk in progress(_drawn(jobs, processes), len(jobs), "pictures of the vision corpus"):

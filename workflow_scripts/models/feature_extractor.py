@@ -157,7 +157,7 @@ def _read(path: Path) -> dict:
     except Exception as error:  # torch raises many kinds for a damaged file
         raise ValueError(
             f"{path} cannot be read as a checkpoint ({str(error).splitlines()[0]}); "
-            "delete its folder and run its rule again."
+            "give another, or make the feature extractor again."
         ) from error
 
 

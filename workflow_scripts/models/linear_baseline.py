@@ -60,7 +60,7 @@ class LinearBaseline(nn.Module):
     def load(cls, folder: Path) -> "LinearBaseline":
         """Load a saved baseline, in eval mode; a missing or damaged file is a ValueError that names the folder."""
         try:
-            vocabulary = (folder / VOCABULARY).read_text(encoding="utf-8").splitlines()
+            vocabulary = (folder / VOCABULARY).read_bytes().decode().removesuffix("\n").split("\n")
             with safe_open(folder / WEIGHTS, framework="pt") as file:
                 state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
             width, token_width = state["image_map.weight"].shape

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workflow_scripts.command_line import read_json, run_command, write_atomically
+from workflow_scripts.given_files import lines_of
 from workflow_scripts.report.collect_results import read_scores
 from workflow_scripts.report.names import METHODS, PHOTO_METHODS, run_name
 
@@ -49,7 +50,7 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     path = run.parent / read_json(run).get("metrics", "metrics.jsonl")
     if not path.exists():
         raise ValueError(f"{path} does not exist, though {run} names it; train again.")
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [json.loads(line) for _, line in lines_of(path.read_text(encoding="utf-8"))]
 
 
 def draw_learning_curves(runs: Sequence[Path]) -> Figure | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from workflow_scripts.command_line import write_atomically, write_json
+from workflow_scripts.command_line import reserve, write_atomically, write_json
 from workflow_scripts.search.candidates import FILE as CANDIDATES
 from workflow_scripts.search.candidates import build_candidates, can_compress
 from workflow_scripts.search.entries import Entry
@@ -51,6 +51,7 @@ def _write_projections(path: Path, entries: Sequence[Entry]) -> Path:
     temporary = _unfinished(path)
     shape = (len(entries), *entries[0].projection.shape)
     array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
+    reserve(temporary)
     for row, entry in enumerate(entries):
         array[row] = entry.projection
     array.flush()

@@ -53,7 +53,8 @@ class Trainer:
     def __init__(self, corpus: TokenCorpus, text_encoder: Path, settings: QFormerSettings, folder: Path) -> None:
         torch.manual_seed(settings.seed)
         self.corpus, self.settings = corpus, settings
-        self.vocabulary = (text_encoder / BERT_VOCABULARY).read_text(encoding="utf-8").splitlines()
+        # Not splitlines: a vocabulary may hold a character that ends a line elsewhere, and all later ids would move.
+        self.vocabulary = (text_encoder / BERT_VOCABULARY).read_text(encoding="utf-8").removesuffix("\n").split("\n")
         self.model = build_blip2_qformer(settings.geometry, text_encoder / BERT_VOCABULARY)
         start_from_bert(self.model, load_file(text_encoder / BERT_WEIGHTS))
         self.model.visual_encoder.requires_grad_(False)

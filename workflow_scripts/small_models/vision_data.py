@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workflow_scripts.given_files import lines_of
+
 # OpenAI CLIP's statistics, which LAVIS's transforms use for BLIP-2 too.
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
@@ -45,8 +47,8 @@ def read_vision_corpus(folder: Path) -> VisionCorpus:
     folder = Path(folder)
     try:
         images = np.load(folder / "images.npy", mmap_mode="r")
-        lines = (folder / "captions.jsonl").read_text(encoding="utf-8").splitlines()
-        records = [json.loads(line) for line in lines]
+        text = (folder / "captions.jsonl").read_text(encoding="utf-8")
+        records = [json.loads(line) for _, line in lines_of(text)]
     except (FileNotFoundError, ValueError) as error:
         raise ValueError(f"{folder} is not a whole vision corpus ({error}); run the rule that writes it.") from None
     if len(images) != len(records):

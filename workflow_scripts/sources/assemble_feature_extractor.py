@@ -21,7 +21,7 @@ def assemble(fetched: Path, geometry: QformerGeometry, output: Path) -> None:
     Raises ValueError where a file is missing or is another than SHA256SUMS of the fetched folder says.
     """
     listed = {}
-    for line in (fetched / "SHA256SUMS").read_text(encoding="utf-8").splitlines():
+    for line in (fetched / "SHA256SUMS").read_text(encoding="utf-8").split("\n"):
         digest, _, name = line.partition("  ")
         listed[name] = digest
     missing = [name for name in NAMES if name not in listed or not (fetched / name).is_file()]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from workflow_scripts.command_line import read_json, run_command, write_json
 from workflow_scripts.evaluation.pictures import read_pictures
 from workflow_scripts.evaluation.predictions import read_predictions
+from workflow_scripts.given_files import read_given_json
 from workflow_scripts.identity import run_id
 from workflow_scripts.search.render import data_url
 
@@ -35,7 +36,7 @@ def build_survey(
 
 def read_survey(path: Path) -> dict[str, Any]:
     """Read survey.json; ValueError where it is none."""
-    survey = read_json(path)
+    survey = read_given_json(path)
     if not isinstance(survey, dict) or not survey.get("questions") or "id" not in survey:
         raise ValueError(f"{path} is not a survey; make it with `make survey`.")
     return survey
