@@ -17,9 +17,10 @@ if SCALE.preflight:
         params:
             web=WEB,
             # Those of other experiments are asked for by the jobs that fetch them, which come right after it.
+            catalogue=CATALOGUE,
             models=fetched_models(REPORTED.values()),
             settings=settings_json(SCALE.preflight),
             code=code_digest("workflow_scripts.preflight.check"),
         shell:
             "{params.web} python -m workflow_scripts.preflight.check --models {params.models:q}"
-            " --settings {params.settings:q} --output {output:q} 2>&1 | tee {log:q}"
+            " {params.catalogue:q} --settings {params.settings:q} --output {output:q} 2>&1 | tee {log:q}"

@@ -340,7 +340,8 @@ class Chain:
 
     def benchmark_image_sets(self, name: str) -> list[str]:
         """The image sets that a benchmark asks about."""
-        sets = (self.rows.images_of(data_set, self.scale.evaluation_split) for data_set in data_sets_of(self._parts(name)))
+        split = self.scale.evaluation_split
+        sets = (self.rows.images_of(data_set, split) for data_set in data_sets_of(self._parts(name)))
         return list(dict.fromkeys(sets))
 
     @property
@@ -461,7 +462,7 @@ def by_key(products: Iterable[Product]) -> dict[str, Product]:
 
 
 def all_products(chains: Iterable[Chain], targets: Iterable[Product]) -> dict[str, Product]:
-    """Everything that targets are made from, the questions of all benchmarks and the indices, by folder in the scale's."""
+    """Everything that targets are made from, with the questions of all benchmarks and the indices, by their paths."""
     found: dict[str, Product] = {}
     waiting = list(targets)
     for chain in chains:

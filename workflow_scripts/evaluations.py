@@ -102,7 +102,7 @@ RETRIEVAL_METHODS = {
     "clip_high_resolution": ("clip", _by_clip(lambda chain: chain.pretrained("clip_high_resolution"))),
     "colour_histogram": ("colour_histogram", _by_colour_histogram),
 }
-"""By its name in figures, a method of rank_images and what it compares the captions with; None where that is missing."""
+"""By its name in figures: a method of rank_images, and what it compares captions with, None where that is missing."""
 
 
 def _retrievals(chain: Chain) -> Iterator[Evaluation]:
@@ -160,7 +160,7 @@ def _of_runs(chain: Chain) -> Iterator[Evaluation]:
 
 
 def _is_asked(chain: Chain, stage: str, row: Benchmark, asked: Asked) -> bool:
-    """Whether a benchmark is asked after a stage; where `trained` is true, after the last one that had learned of it."""
+    """Whether a benchmark is asked after a stage; where `trained` is true, after the last that had learned of it."""
     if asked.after is not None and stage not in asked.after:
         return False
     if asked.trained is None:
@@ -188,9 +188,7 @@ def _of_run(chain: Chain, stage: str, name: str, row: Benchmark, asked: Asked) -
         yield _guessed(chain, stage, name, row)
 
 
-def _predicted(
-    chain: Chain, stage: str, name: str, row: Benchmark, variant: str, shuffle: bool = False
-) -> Evaluation:
+def _predicted(chain: Chain, stage: str, name: str, row: Benchmark, variant: str, shuffle: bool = False) -> Evaluation:
     run, questions = chain.run(stage), chain.benchmark(name)
     suffix = ""
     figure = row.figure_id(variant)

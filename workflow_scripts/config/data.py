@@ -66,8 +66,8 @@ def _parts(value: Any) -> Any:
 class SamplesSettings(Section):
     """A table of samples that a training learns from.
 
-    `parts` name `data set/task`. A list takes all captions of the parts that pass the filter, in their order; shares draw
-    an exact number of samples of each part and shuffle them.
+    `parts` name `data set/task`. A list takes all captions of the parts that pass the filter, in their order; shares
+    draw an exact number of samples of each part and shuffle them.
     """
 
     parts: Annotated[list[str] | dict[str, float], BeforeValidator(_parts)] = Field(

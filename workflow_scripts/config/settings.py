@@ -119,13 +119,19 @@ class Scale(Section):
         for name, stage in self.stages.items():
             for samples in stage.samples:
                 if samples not in self.samples:
-                    raise ValueError(f"stages.{name}.samples: there are no samples {samples!r}; {_has(samples, self.samples)}")
+                    has = _has(samples, self.samples)
+                    raise ValueError(f"stages.{name}.samples: there are no samples {samples!r}; {has}")
             if stage.after is not None and stage.after not in self.stages:
-                raise ValueError(f"stages.{name}.after: there is no stage {stage.after!r}; {_has(stage.after, self.stages)}")
+                raise ValueError(
+                    f"stages.{name}.after: there is no stage {stage.after!r}; {_has(stage.after, self.stages)}"
+                )
         for name in self.stages:
             self.stages_before(name)
         if self.caption_samples not in self.samples or self.samples[self.caption_samples].is_drawn:
-            raise ValueError(f"caption_samples = {self.caption_samples!r} must name samples whose parts are a list, which have captions only")
+            raise ValueError(
+                f"caption_samples = {self.caption_samples!r} must name samples whose parts are a list, which have "
+                "captions only"
+            )
         if self.search.benchmark is not None and self.search.benchmark not in self.benchmarks:
             raise ValueError(
                 f"search.benchmark: the scale asks no benchmark {self.search.benchmark!r}; "
@@ -144,7 +150,9 @@ class Scale(Section):
         stage = self.stages[name].after
         while stage is not None:
             if stage == name or stage in before:
-                raise ValueError(f"stages: {', '.join(dict.fromkeys([name, *before]))} come after each other in a circle")
+                raise ValueError(
+                    f"stages: {', '.join(dict.fromkeys([name, *before]))} come after each other in a circle"
+                )
             before.append(stage)
             stage = self.stages[stage].after
         return before[::-1]
@@ -261,7 +269,7 @@ def _stages_elsewhere(scales: Path, names: Iterable[str]) -> list[str]:
 def _placed(
     changes: Mapping[str, Any], values: Mapping[str, Any], elsewhere: Iterable[str], prefix: str
 ) -> dict[str, Any]:
-    """Changes with stages, samples and benchmarks in their sections, without those of stages that a scale leaves out."""
+    """Changes with stages, samples and benchmarks in their sections, without stages that the scale leaves out."""
     placed: dict[str, Any] = {}
     for key, value in changes.items():
         if key in Scale.model_fields:

@@ -32,6 +32,4 @@ class StageSettings(TrainingSettings):
     @property
     def training(self) -> TrainingSettings:
         """The part that a training is told."""
-        return TrainingSettings.model_construct(
-            **{name: getattr(self, name) for name in TrainingSettings.model_fields}
-        )
+        return TrainingSettings.model_construct(**{name: getattr(self, name) for name in TrainingSettings.model_fields})

@@ -44,3 +44,16 @@ class WorldSettings(Section):
     colour_matched_groups: int = Field(
         200, ge=1, le=10_000, description="Groups of five pictures that differ in nouns only."
     )
+
+    def images_of(self, image_set: str) -> tuple[int, float]:
+        """Return how many images of a published set are looked for, and the share of them that can be had."""
+        several = {"coco_train2014": ("_evaluation",), "coco_val2014": ("_validation",)}
+        several["visual_genome"] = ("_test", "_validation")
+        if image_set == "colour_matched":
+            return 5 * self.colour_matched_groups, 1.0
+        count = sum(getattr(self, f"{image_set}{ending}") for ending in ("", *several.get(image_set, ())))
+        return count, 1 - self.dead_link_share if image_set == "conceptual_captions" else 1.0
+
+    def captions_of(self, image_set: str) -> int:
+        """Return how many captions an image of a published set has."""
+        return 5 if image_set == "coco_train2017" else 1

@@ -20,8 +20,8 @@ class Record:
     """What a data set says of one image, in its own words; nothing is cleaned or worded yet.
 
     `id` is unique in its data set. `answers` are all right answers; `spoken` are the same as people said them, where
-    `answers` are stemmed for a scorer. `words` fill the slots of a task's templates. `box` is (x, y, w, h) in pixels of an
-    image of `size` (width, height). `part` is the data set's own name of the split that the record is in.
+    `answers` are stemmed for a scorer. `words` fill the slots of a task's templates. `box` is (x, y, w, h) in pixels of
+    an image of `size` (width, height). `part` is the data set's own name of the split that the record is in.
     """
 
     id: str

@@ -72,6 +72,14 @@ def read_predictions(path: Path, needs: Sequence[str] = ()) -> list[dict[str, An
     return rows
 
 
+def read_answers(path: Path, questions: Path | None, needs: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """The rows of a predictions file; where a benchmark table is given, they must answer its questions, all of them."""
+    rows = read_predictions(path, needs)
+    if questions is not None:
+        match_questions(rows, read_questions(questions), path)
+    return rows
+
+
 def match_questions(
     predictions: Sequence[Mapping[str, Any]], questions: Sequence[Mapping[str, Any]], path: Path
 ) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:

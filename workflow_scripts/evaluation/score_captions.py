@@ -13,7 +13,7 @@ from workflow_scripts.command_line import run_command
 from workflow_scripts.evaluation.bootstrap import confidence_interval, resampled_sums
 from workflow_scripts.evaluation.caption_tokens import tokenise
 from workflow_scripts.evaluation.meteor import NoMeteorError, meteor, meteor_counts
-from workflow_scripts.evaluation.predictions import check_unique, match_questions, read_predictions
+from workflow_scripts.evaluation.predictions import check_unique, match_questions, read_answers
 from workflow_scripts.evaluation.scores import add_common_arguments, per_question, write_scores
 from workflow_scripts.evaluation.unusual_answers import LONG_CAPTION, count_unusual
 from workflow_scripts.given_files import read_given_rows
@@ -40,10 +40,10 @@ class Caption:
     references: tuple[str, ...]
 
 
-def read_captions(predictions: Path) -> list[Caption]:
+def read_captions(predictions: Path, questions: Path | None = None) -> list[Caption]:
     """Read a predictions file of this workflow, whose `answers` are the references."""
     captions = []
-    for row in read_predictions(predictions, needs=("image",)):
+    for row in read_answers(predictions, questions, needs=("image",)):
         references = [text for text in row.get("answers") or [row.get("answer") or ""] if text.strip()]
         if not references:
             raise ValueError(f"Question {row['question_id']} has no caption to compare with; remove it.")

@@ -84,19 +84,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--predictions", type=Path, required=True, help="predictions.jsonl or official results JSON")
-    parser.add_argument("--questions", type=Path, help="official questions JSON (with --annotations)")
+    parser.add_argument(
+        "--questions", type=Path, help="official questions JSON (with --annotations), or a benchmark table"
+    )
     parser.add_argument("--annotations", type=Path, help="official annotations JSON (with --questions)")
     add_common_arguments(parser, "vqa.accuracy")
     arguments = parser.parse_args(argv)
-    if (arguments.questions is None) != (arguments.annotations is None):
-        raise ValueError("--questions and --annotations belong together: give both, or neither.")
+    if arguments.annotations and not arguments.questions:
+        raise ValueError("--annotations needs --questions, the official questions of the same file.")
 
     if arguments.annotations:
         inputs = [arguments.questions, arguments.annotations, arguments.predictions]
         questions = read_official(*inputs)
     else:
-        inputs = [arguments.predictions]
-        questions = read_table(arguments.predictions)
+        inputs = [arguments.predictions, *filter(None, [arguments.questions])]
+        questions = read_table(arguments.predictions, arguments.questions)
     if not questions:
         raise ValueError(f"{arguments.predictions} answers no question.")
     for question in questions:

@@ -15,7 +15,7 @@ import numpy as np
 
 from workflow_scripts.command_line import run_command
 from workflow_scripts.evaluation.normalise_answer import contains_answer, normalise_for_exact_match
-from workflow_scripts.evaluation.predictions import read_predictions
+from workflow_scripts.evaluation.predictions import read_answers
 from workflow_scripts.evaluation.scores import add_common_arguments, break_down, figure, per_question, write_scores
 from workflow_scripts.evaluation.unusual_answers import LONG_ANSWER, count_unusual
 from workflow_scripts.evaluation.wordnet import WordNet, find_wordnet
@@ -84,13 +84,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--predictions", type=Path, required=True)
+    parser.add_argument("--questions", type=Path, help="benchmark table; its questions must all be answered")
     parser.add_argument("--wordnet", type=Path, help="folder of index.noun, data.noun and noun.exc")
     add_common_arguments(parser, "daquar.exact_match")
     arguments = parser.parse_args(argv)
     if "exact_match" not in arguments.id.split("."):
         raise ValueError(f"--id {arguments.id} must have a part exact_match, whose place wups_0.9 and wups_0.0 take.")
 
-    rows = read_predictions(arguments.predictions, needs=("image", "answer"))
+    rows = read_answers(arguments.predictions, arguments.questions, needs=("image", "answer"))
     folder = find_wordnet(arguments.wordnet)
     if folder is None and arguments.wordnet:
         raise ValueError(f"{arguments.wordnet} lacks index.noun, data.noun or noun.exc; name WordNet's dict folder.")
@@ -106,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv,
         definition=DEFINITION,
         figures=[figure(ids[name], values[name], images, arguments.seed) for name in values],
-        inputs=[arguments.predictions],
+        inputs=[arguments.predictions, *filter(None, [arguments.questions])],
         breakdown=break_down(values["exact_match"], kinds, images, arguments.seed),
         breakdowns={name: break_down(of_each, kinds, images, arguments.seed) for name, of_each in values.items()},
         absent=None if folder else NO_WORDNET,

@@ -114,7 +114,9 @@ def write_scores(
             print(f"warning: {more[name]} of {figures[0]['n']} {words}", file=sys.stderr)
     for one in figures:
         low, high = one["ci95"]
-        print(f"{one['id']}{arguments.suffix}: {one['value']:.2f} {one['unit']} [{low:.2f}, {high:.2f}], n = {one['n']}")
+        print(
+            f"{one['id']}{arguments.suffix}: {one['value']:.2f} {one['unit']} [{low:.2f}, {high:.2f}], n = {one['n']}"
+        )
 
 
 def _run_id(path: Path) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.evaluation.predictions import check_unique, match_questions, read_predictions
+from workflow_scripts.evaluation.predictions import check_unique, match_questions, read_answers
 from workflow_scripts.given_files import Hook, read_given_rows
 
 
@@ -54,7 +54,7 @@ def read_official(questions: Path, annotations: Path, predictions: Path) -> list
     ]
 
 
-def read_table(predictions: Path) -> list[Question]:
+def read_table(predictions: Path, questions: Path | None = None) -> list[Question]:
     """Read a predictions file of this workflow, whose `answers` are those of the annotators."""
     return [
         Question(
@@ -65,7 +65,7 @@ def read_table(predictions: Path) -> list[Question]:
             row.get("kind"),
             None,
         )
-        for row in read_predictions(predictions, needs=("image",))
+        for row in read_answers(predictions, questions, needs=("image",))
     ]
 
 

@@ -17,13 +17,13 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 
+from workflow_scripts.catalogue.load import load_catalogue
 from workflow_scripts.command_line import progress, run_command, write_atomically, write_json
 from workflow_scripts.config.world import WorldSettings
 from workflow_scripts.miniature import language, publish_coco, publish_genome
 from workflow_scripts.miniature.drawing import draw_scene
 from workflow_scripts.miniature.faults import draw_faults, faults_file, published_url
 from workflow_scripts.miniature.world_parts import Oddity, Picture, dump, pictures, write
-from workflow_scripts.sources.registry import load_registry
 
 logger = logging.getLogger("publish")
 
@@ -178,11 +178,11 @@ def publish(settings: WorldSettings, output: Path, processes: int) -> dict[str, 
     files["minigpt4"] = {"cc_sbu_align.zip": zipped(shipped, zipfile.ZIP_STORED)}
     checksums = {}
     for data_set, contents in files.items():
-        for entry in load_registry().source(data_set).files:
+        for entry in load_catalogue().source(data_set).files:
             parts = urlsplit(entry.url)
             write(building / parts.netloc / parts.path.lstrip("/"), contents[entry.name])
             checksums[entry.url] = hashlib.sha256(contents[entry.name]).hexdigest()
-    flaky = load_registry().source("coco_annotations_2017").files[0].url
+    flaky = load_catalogue().source("coco_annotations_2017").files[0].url
     write_json(output / "faults.json", faults_file(by_set["conceptual_captions"], faults, [flaky]))
     write_json(output / "checksums.json", checksums)
     write_atomically(output / "scenes.jsonl", "".join(json.dumps(picture.record()) + "\n" for picture in items))

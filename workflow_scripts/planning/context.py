@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from workflow_scripts.chain import Chain, Product, chains
+from workflow_scripts.chain import Chain, Product, all_products, chains
 from workflow_scripts.command_line import read_json
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.vision import QformerGeometry
+from workflow_scripts.evaluations import evaluations
 from workflow_scripts.planning import measured
 from workflow_scripts.planning.flops import LanguageModel, adaptor_step, low_rank_step, online_features
 from workflow_scripts.planning.geometry import language_model_of_folder
@@ -42,6 +43,17 @@ class Context:
     def chain(self) -> Chain:
         """The first experiment, whose data and models all share."""
         return next(iter(self.chains.values()))
+
+    @cached_property
+    def products(self) -> list[Product]:
+        """Everything that is made for the report."""
+        asked = (evaluation.product for evaluation in evaluations(self.chains.values()))
+        return list(all_products(self.chains.values(), asked).values())
+
+    def image_sets_in(self, area: str) -> list[str]:
+        """The image sets that products of an area are of, in the order of the catalogue."""
+        names = {product.name for product in self.products if product.area == area}
+        return [name for name in self.settings.rows.image_sets if name in names]
 
     @property
     def results(self) -> Path:

@@ -15,16 +15,6 @@ def known() -> dict[str, Any]:
     return yaml.safe_load(TABLE.read_text(encoding="utf-8"))
 
 
-def known_row(section: str, name: str) -> dict[str, Any]:
-    """Return a row; one that is missing is a ValueError that says where to add it."""
-    rows = known()[section]
-    if name not in rows:
-        raise ValueError(
-            f"A plan needs the size of {name} ({section}), which is neither here nor in {TABLE.name}; add a row there."
-        )
-    return rows[name]
-
-
 def known_language_model(name: str) -> dict[str, Any]:
     """Return the geometry of the row whose key is in a registry's name, letters and digits alone compared."""
     plain = "".join(character for character in name.lower() if character.isalnum())

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from workflow_scripts.catalogue.benchmarks import CAPTION, Tokens, split_part
+from workflow_scripts.catalogue.data_sets import Expected
 from workflow_scripts.chain import Chain, Product
 from workflow_scripts.command_line import read_json
-from workflow_scripts.planning.known import known, known_row
+from workflow_scripts.planning.known import known
 
 IMAGE_TOKENS = 32
-# Five captions a picture, as COCO; what of the world is a set of Conceptual Captions has one.
-_CAPTIONS_OF_WORLD = {"coco_train2017": 5, "conceptual_captions": 1}
 
 
 @dataclass(frozen=True)
@@ -49,20 +49,20 @@ def images_of(chain: Chain, image_set: str, results: Path) -> Images:
 
 
 def _images_to_come(chain: Chain, image_set: str) -> tuple[int, float, str]:
-    world = chain.scale.world
-    if world is None:
-        row = known_row("image_sets", image_set)
-        return row["images"], row.get("live", 1.0), row["source"]
-    counts = world.model_dump()
-    fields = {
-        "coco_train2014": ["coco_train2014", "coco_train2014_evaluation"],
-        "coco_val2014": ["coco_val2014", "coco_val2014_validation"],
-        "visual_genome": ["visual_genome", "visual_genome_test", "visual_genome_validation"],
-    }.get(image_set, [image_set])
-    live = 1 - world.dead_link_share if image_set == "conceptual_captions" else 1.0
-    if image_set == "colour_matched":
-        return 5 * world.colour_matched_groups, 1.0, "settings of the world"
-    return sum(counts[name] for name in fields), live, "settings of the world"
+    if chain.scale.world is not None:
+        return *chain.scale.world.images_of(image_set), "settings of the world"
+    row = _expected(chain, image_set)
+    return row.images, row.live, row.source
+
+
+def _expected(chain: Chain, image_set: str) -> Expected:
+    row = chain.rows.image_set(image_set).expected
+    if row is None:
+        raise ValueError(
+            f"A plan needs the number of images of {image_set} before they are there; give its row of the catalogue "
+            "`expected: {images: ..., captions: ..., source: ...}`."
+        )
+    return row
 
 
 def samples_of(chain: Chain, stage: str, results: Path, queries: int = IMAGE_TOKENS) -> SampleSizes:
@@ -75,47 +75,69 @@ def samples_of(chain: Chain, stage: str, results: Path, queries: int = IMAGE_TOK
         lengths, answers = table[:, 3] - table[:, 0] + queries, table[:, 3] - table[:, 2]
         longest = int(np.sort(lengths)[-min(len(lengths), run.settings.batch_size) :].min())
         return SampleSizes(count, float(lengths.mean()), float(answers.mean()), longest, "tokenised samples")
-    tasks = _shares(chain, stage, results)
-    rows = [(share, known_row("tasks", task)) for task, share in tasks.items()]
+    rows = [(share, _tokens(chain, task)) for task, share in _shares(chain, stage, results).items()]
     around = queries + known()["prompt_tokens"]["count"]
-    answer = sum(share * row["answer"] for share, row in rows)
-    tokens = around + answer + sum(share * row["query"] for share, row in rows)
-    longest = around + max(row["longest"] for _, row in rows)
+    answer = sum(share * row.answer for share, row in rows)
+    tokens = around + answer + sum(share * row.query for share, row in rows)
+    longest = around + max(row.longest for _, row in rows)
     return SampleSizes(count, tokens, answer, longest, "assumed tokens of each task")
 
 
+def _tokens(chain: Chain, task: str) -> Tokens:
+    tokens = chain.rows.task(task).tokens
+    if tokens is None:
+        raise ValueError(f"A plan needs the tokens of a sample of {task}; give its row of the catalogue `tokens`.")
+    return tokens
+
+
 def _sample_count(chain: Chain, stage: str, results: Path) -> tuple[int, bool]:
-    product = chain.samples(stage)
-    manifest = results / product.path / "manifest.json"
+    manifest = results / chain.samples_of(stage).path / "manifest.json"
     if manifest.is_file():
         return int(read_json(manifest)["count"]), True
-    if stage == "pretrain":
-        mixed = sum(_mix_samples(chain.mix(name)) for name in chain.scale.pretrain_with)
-        return sum(_captions(chain, name, results) for name in chain.scale.roles.pretraining) + mixed, False
-    return _mix_samples(product), False
+    return sum(_count_of(chain, name, results) for name in chain.scale.stages[stage].samples), False
 
 
-def _mix_samples(mix: Product) -> int:
-    settings: Any = mix.settings
-    return settings.samples or known_row("mixes", mix.name)["samples"]
+def _count_of(chain: Chain, name: str, results: Path) -> int:
+    """How many samples a table will have."""
+    settings = chain.scale.samples[name]
+    if not settings.is_drawn:
+        return sum(_captions(chain, image_set, results) for image_set in chain.image_sets_of_samples([name]))
+    if settings.count is not None:
+        return settings.count
+    # The scarcest part decides, of those whose records are known.
+    known_parts = [
+        int(records / share)
+        for part, share in settings.shares.items()
+        if (records := _records(chain, part)) is not None
+    ]
+    if not known_parts:
+        raise ValueError(
+            f"A plan needs the number of samples of {name}, which takes all that there are; give a split of a data set "
+            "of its parts `records` in the catalogue, or the samples a count."
+        )
+    return min(known_parts)
+
+
+def _records(chain: Chain, part: str) -> int | None:
+    return chain.rows.data_set(split_part(part)[0]).split("train").records
 
 
 def _captions(chain: Chain, image_set: str, results: Path) -> int:
     images = images_of(chain, image_set, results)
     if chain.scale.world is not None:
-        return images.count * _CAPTIONS_OF_WORLD.get(image_set, 1)
-    row = known_row("image_sets", image_set)
-    return round(row["captions"] * images.asked / row["images"])
+        return images.count * chain.scale.world.captions_of(image_set)
+    row = _expected(chain, image_set)
+    return round(row.captions * images.asked / row.images)
 
 
 def _shares(chain: Chain, stage: str, results: Path) -> dict[str, float]:
     """The tasks of the samples of a stage, as shares of them."""
     counts: Counter[str] = Counter()
-    if stage == "pretrain":
-        counts["caption"] = sum(_captions(chain, name, results) for name in chain.scale.roles.pretraining)
-    for mix in map(chain.mix, chain.scale.pretrain_with) if stage == "pretrain" else [chain.samples(stage)]:
-        settings: Any = mix.settings
-        counts.update({task: share * _mix_samples(mix) for task, share in settings.shares.items()})
+    for name in chain.scale.stages[stage].samples:
+        settings, count = chain.scale.samples[name], _count_of(chain, name, results)
+        shares = settings.shares if settings.is_drawn else {f"/{CAPTION}": 1.0}
+        for part, share in shares.items():
+            counts[part.partition("/")[2]] += share * count
     return {task: count / counts.total() for task, count in counts.items()}
 
 
@@ -125,4 +147,9 @@ def questions_of(chain: Chain, product: Product, results: Path) -> int:
     if manifest.is_file() and "count" in (record := read_json(manifest)):
         return int(record["count"])
     settings: Any = product.settings
-    return settings.questions or known_row("benchmarks", product.name)["questions"]
+    row = chain.rows.benchmark(product.name).questions
+    if settings.questions is None and row is None:
+        raise ValueError(
+            f"A plan needs the number of questions of {product.name}; give its row of the catalogue `questions`."
+        )
+    return settings.questions or row.count

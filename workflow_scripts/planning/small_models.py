@@ -57,7 +57,10 @@ def _q_former(context: Context) -> tuple[float, int]:
     settings = chain.scale.q_former
     assert settings is not None
     geometry = settings.geometry
-    pictures = sum(images_of(chain, name, context.results).count for name in chain.scale.roles.pretraining)
+    pictures = sum(
+        images_of(chain, name, context.results).count
+        for name in chain.image_sets_of_samples([chain.scale.caption_samples])
+    )
     pair = q_former_image(geometry) + q_former_text(geometry, TEXT_TOKENS)
     steps = round(settings.contrast_epochs * pictures / settings.batch_size)
     last = settings.first_stage_steps * settings.first_stage_batch_size

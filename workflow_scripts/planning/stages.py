@@ -26,7 +26,6 @@ from workflow_scripts.planning.memory import extraction_memory
 from workflow_scripts.planning.sizes import images_of, questions_of
 from workflow_scripts.planning.small_models import small_model_stages
 from workflow_scripts.planning.trainings import training_stage
-from workflow_scripts.sources.registry import load_registry
 
 # Assumption: pictures a second that a process of img2dataset downloads (its documentation has 1,350 with 16 of them).
 DOWNLOADS_PER_SECOND = 80
@@ -58,19 +57,16 @@ def all_stages(context: Context) -> list[Stage]:
     ]
 
 
+def _by_path(product: Product) -> str:
+    return product.path
+
+
 def _sources(context: Context) -> Stage:
     """Annotations, archives of pictures and models that are fetched as files; packages of Python count as well."""
-    chain, registry = context.chain, load_registry()
-    names = []
-    for image_set in chain.roles.image_sets():
-        row = registry.image_set(image_set)
-        archive = chain.scale.picture_archives.get(image_set) or row.archive
-        names += [entry.data_set for entry in row.lists] + ([archive] if archive else [])
-    annotations = [chain.annotations(name) for name in dict.fromkeys(names)]
-    models = [chain.pretrained(role) for role in type(chain.scale.pretrained).model_fields]
+    fetched = sorted((one for one in context.products if one.rule in ("fetch_files", "fetch_model")), key=_by_path)
     jobs, disk, unknown = [], 0.0, 0
-    for product in [*annotations, *(model for model in models if model)]:
-        source = registry.source(product.name)
+    for product in fetched:
+        source = context.settings.rows.source(product.name)
         disk += source.disk or 0
         unknown += source.size is None
         marker = "manifest.json" if product.area == "annotations" else "SHA256SUMS"
@@ -78,14 +74,14 @@ def _sources(context: Context) -> Stage:
         jobs.append(Job(product.path, (source.size or 0) / NETWORK_BYTES_PER_SECOND, done))
     notes = [f"{NETWORK_BYTES_PER_SECOND / 1e6:g} MB/s to each source assumed; archives stay beside what was in them"]
     if unknown:
-        notes.append(f"{unknown} of {len(jobs)} sources have no size in the registry and count nothing here")
+        notes.append(f"{unknown} of {len(jobs)} sources have no size in the catalogue and count nothing here")
     return Stage("fetch files", f"{len(jobs)} sources", tuple(jobs), FORMULA, disk_bytes=disk, notes=tuple(notes))
 
 
 def _downloads(context: Context) -> Stage:
     chain, settings = context.chain, context.chain.scale.download
     jobs, disk, count, rules = [], 0.0, 0, []
-    for name in chain.roles.image_sets():
+    for name in context.image_sets_in("images"):
         product, images = chain.images(name), images_of(chain, name, context.results)
         seconds = context.seconds_of("download_images", product.key) or context.seconds_of("pack_images", product.key)
         rules.append(seconds is not None)
@@ -112,7 +108,7 @@ def _downloads(context: Context) -> Stage:
 def _tokens(context: Context) -> Stage:
     seconds = PICTURE_SECONDS + EFFICIENTNET_LITE0 / context.machine.flops_per_second()
     disk = 2 * EFFICIENTNET_TOKENS * EFFICIENTNET_WIDTH
-    names = context.chain.roles.image_sets()
+    names = context.image_sets_in("tokens")
     return _per_image_set(context, "encode_images", names, context.chain.tokens, seconds, disk, memory=3e9)
 
 
@@ -122,22 +118,8 @@ def _features(context: Context) -> Stage:
     memory = extraction_memory(geometry, EXTRACTION_BATCH) + 1.5e9
     bytes_a_picture = 2 * geometry.num_query_token * (geometry.qformer_width + geometry.embed_dim)
     seconds = flops / context.machine.flops_per_second() + PICTURE_SECONDS
-    names = _cached_image_sets(context)
+    names = context.image_sets_in("features")
     return _per_image_set(context, "extract_features", names, context.chain.features, seconds, bytes_a_picture, memory)
-
-
-def _cached_image_sets(context: Context) -> list[str]:
-    """The image sets whose features take disk: all but those that only trainings with online features read."""
-    cached, online = set(), set()
-    for chain in context.chains.values():
-        for run in chain.runs:
-            reads = online if run.settings.features == "online" else cached
-            reads.update(chain.sample_image_sets(run.area))
-    cached.update(context.chain.indexed_image_sets)
-    for evaluation in evaluations(context.chains.values()):
-        if evaluation.run is not None and evaluation.run.settings.features == "cached":
-            cached.update(evaluation.benchmark.parents)
-    return [name for name in context.chain.roles.image_sets() if name not in online - cached]
 
 
 def _part_jobs(context: Context, product: Product, seconds: float, devices: int = 0) -> list[Job]:

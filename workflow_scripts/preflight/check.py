@@ -11,11 +11,12 @@ from typing import Any
 
 import requests
 
+from workflow_scripts.catalogue.load import load_catalogue
+from workflow_scripts.catalogue.sources import Source
 from workflow_scripts.command_line import run_command, write_json
 from workflow_scripts.config.jobs import PreflightSettings
 from workflow_scripts.sources.gated import access_to
 from workflow_scripts.sources.mirror import rewrite_url
-from workflow_scripts.sources.registry import TABLE, Source, load_registry
 
 logger = logging.getLogger("preflight")
 
@@ -98,20 +99,20 @@ def all_reduce(processes: int) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Command line: `--models NAME ... --settings JSON(PreflightSettings) --output checked.json [--registry F]`."""
+    """Command line: `--models NAME ... --settings JSON(PreflightSettings) --output F.json [--catalogue F ...]`."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", nargs="*", default=[], help="names of models in the registry")
+    parser.add_argument("--models", nargs="*", default=[], help="names of models in the catalogue")
     parser.add_argument("--settings", type=PreflightSettings.model_validate_json, required=True)
     parser.add_argument(
         "--output", type=Path, required=True, help="JSON of what was found; its disk is the one checked"
     )
-    parser.add_argument("--registry", type=Path, default=TABLE)
+    parser.add_argument("--catalogue", nargs="+", default=[], help="more files, or folders, of rows")
     arguments = parser.parse_args(argv)
     settings = arguments.settings
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    registry = load_registry(arguments.registry)
+    rows = load_catalogue(arguments.catalogue)
     found: dict[str, Any] = {"free_gb": round(check_disk(arguments.output.parent, settings.disk_gb), 1)}
-    found["models"] = {name: check_access(name, registry.source(name)) for name in arguments.models}
+    found["models"] = {name: check_access(name, rows.model(name)) for name in arguments.models}
     if settings.gpus:
         found |= check_gpus(settings.gpus, settings.gpu_memory_gb)
     write_json(arguments.output, found)

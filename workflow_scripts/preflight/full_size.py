@@ -17,13 +17,13 @@ from typing import Any
 import torch
 import yaml
 
+from workflow_scripts.catalogue.load import load_catalogue
 from workflow_scripts.command_line import run_command, write_json
 from workflow_scripts.config.vision import QformerGeometry
 from workflow_scripts.planning.flops import LanguageModel, adaptor_parameters, q_former_parameters, vision_encoder
 from workflow_scripts.planning.known import known_language_model
 from workflow_scripts.planning.memory import FRAMEWORK_BYTES, extraction_memory
 from workflow_scripts.sources.installed_package import copy_from_package
-from workflow_scripts.sources.registry import load_registry
 
 logger = logging.getLogger("full_size")
 
@@ -133,8 +133,8 @@ def check_plan(found: Mapping[str, float], plan: Mapping[str, float]) -> None:
 
 def _vocabulary(folder: Path) -> Path:
     """BERT's vocabulary, which an installed package brings too; the checksum is that of bert-base-uncased's."""
-    published = {file.name: file for file in load_registry().source("blip2_feature_extractor").files}["vocab.txt"]
-    packed = {file.name: file for file in load_registry().source("minilm_l6").files}["vocab.txt"]
+    published = {file.name: file for file in load_catalogue().source("blip2_feature_extractor").files}["vocab.txt"]
+    packed = {file.name: file for file in load_catalogue().source("minilm_l6").files}["vocab.txt"]
     copy_from_package(packed.package or "", packed.path or "", folder / "vocab.txt", published.sha256)
     return folder / "vocab.txt"
 

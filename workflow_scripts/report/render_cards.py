@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.catalogue.load import Catalogue, load_catalogue
+from workflow_scripts.catalogue.sources import Source
 from workflow_scripts.command_line import read_json, run_command, write_atomically
 from workflow_scripts.report.names import figure_name, run_name
-from workflow_scripts.sources.registry import TABLE, Registry, Source, load_registry
 
 Content = Mapping[str, Any]
 
@@ -43,12 +44,12 @@ def data_card(
     images: Sequence[Content],
     tables: Mapping[str, Content],
     exclusions: Sequence[Content],
-    registry: Registry,
+    rows: Catalogue,
 ) -> str:
     """Return the data card: counts, failures, licences, what was left out, and leakage."""
-    sets = [(one["image_set"], registry.image_set(one["image_set"])) for one in images]
+    sets = [(one["image_set"], rows.image_set(one["image_set"])) for one in images]
     used = {entry.data_set for _, row in sets for entry in row.lists} | {row.archive for _, row in sets if row.archive}
-    used |= {f"{name}_pictures" for name, _ in sets} & registry.data_sets.keys()
+    used |= {f"{name}_pictures" for name, _ in sets} & rows.data_sets.keys()
     parts = [
         f"# Data card: scale {scale}",
         "## Pictures",
@@ -85,7 +86,7 @@ def data_card(
         "## Sources and licences",
         table(
             ("data set", "licence", "citation"),
-            ((source.title, source.licence, source.citation) for source in _named(sorted(used), registry)),
+            ((source.title, source.licence, source.citation) for source in _named(sorted(used), rows)),
         ),
     ]
     return "\n".join(parts)
@@ -109,8 +110,8 @@ def _leakage(exclusions: Sequence[Content]) -> str:
     )
 
 
-def _named(names: Iterable[str], registry: Registry) -> list[Source]:
-    return [registry.source(name) for name in names]
+def _named(names: Iterable[str], rows: Catalogue) -> list[Source]:
+    return [rows.source(name) for name in names]
 
 
 def model_card(scale: str, about: str, runs: Sequence[Content], results: Sequence[Content]) -> str:
@@ -187,13 +188,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, required=True, help="results.json")
     parser.add_argument("--output-data", type=Path, required=True)
     parser.add_argument("--output-model", type=Path, required=True)
-    parser.add_argument("--registry", type=Path, default=TABLE)
+    parser.add_argument("--catalogue", nargs="+", default=[], help="more files, or folders, of rows")
     arguments = parser.parse_args(argv)
     images = [read_json(path) for path in arguments.images]
     tables = {path.parent.name: read_json(path) for path in arguments.tables}
     exclusions = [read_json(path) for path in arguments.exclusions]
-    registry = load_registry(arguments.registry)
-    write_atomically(arguments.output_data, data_card(arguments.scale, images, tables, exclusions, registry))
+    rows = load_catalogue(arguments.catalogue)
+    write_atomically(arguments.output_data, data_card(arguments.scale, images, tables, exclusions, rows))
     runs = [read_json(path) for path in arguments.runs]
     results = read_json(arguments.results)
     write_atomically(arguments.output_model, model_card(arguments.scale, arguments.about, runs, results))

@@ -1,12 +1,13 @@
-"""The table of all data sets and models of the registry, in Markdown, with the command that fetches each."""
+"""The table of all data sets and models of the catalogue, in Markdown, with the command that fetches each."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from workflow_scripts.catalogue.load import Catalogue, load_catalogue
+from workflow_scripts.catalogue.sources import Source
 from workflow_scripts.command_line import run_command, write_atomically
-from workflow_scripts.sources.registry import TABLE, Registry, Source, load_registry
 
 BEGIN, END = "<!-- sources: begin -->", "<!-- sources: end -->"
 
@@ -35,18 +36,18 @@ def fetch_command(name: str, is_model: bool) -> str:
     return f"`python -m workflow_scripts.sources.fetch_files --source {name} --output DIR`"
 
 
-def render(registry: Registry) -> str:
-    """Return the table, data sets first, in the order of the registry."""
+def render(catalogue: Catalogue) -> str:
+    """Return the table, data sets first, in the order of the catalogue."""
     lines = ["| name | what | licence | size | source | command |", "|---|---|---|---:|---|---|"]
-    rows = [(name, source, False) for name, source in registry.data_sets.items()]
-    rows += [(name, source, True) for name, source in registry.models.items()]
+    rows = [(name, source, False) for name, source in catalogue.data_sets.items()]
+    rows += [(name, source, True) for name, source in catalogue.models.items()]
     # What the miniature world publishes is nowhere on the web (RFC 2606 keeps .example free).
     rows = [row for row in rows if not (urlsplit(row[1].files[0].url or "").hostname or "").endswith(".example")]
     for name, source, is_model in rows:
         what = source.title + (" (needs a token)" if source.gated else "") + (" †" if source.unverified else "")
         cells = (f"`{name}`", what, source.licence, human_size(source), origin(source), fetch_command(name, is_model))
         lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
-    lines += ["", "† something of this row was not seen at its source, as `unverified` in the registry says."]
+    lines += ["", "† something of this row was not seen at its source, as `unverified` in the catalogue says."]
     return "\n".join(lines) + "\n"
 
 
@@ -60,12 +61,12 @@ def put_into(text: str, table: str) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Command line: `[--into README.md] [--registry F.yaml]`; prints the table, or puts it between the file's marks."""
+    """Command line: `[--into README.md] [--catalogue F ...]`; prints the table, or puts it between the file's marks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--into", type=Path, help="file whose table is written anew")
-    parser.add_argument("--registry", type=Path, default=TABLE)
+    parser.add_argument("--catalogue", nargs="+", default=[], help="more files, or folders, of rows")
     arguments = parser.parse_args(argv)
-    table = render(load_registry(arguments.registry))
+    table = render(load_catalogue(arguments.catalogue))
     if arguments.into:
         write_atomically(arguments.into, put_into(arguments.into.read_text(encoding="utf-8"), table))
     else:
