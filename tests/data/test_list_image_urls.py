@@ -1,3 +1,5 @@
+import json
+
 import pyarrow.parquet as pq
 import pytest
 
@@ -38,7 +40,7 @@ def test_an_image_set_that_two_data_sets_list_holds_the_pictures_of_both(tmp_pat
     prefix = "http://images.cocodataset.org/train2014/COCO_train2014_"
     assert urls == {key: f"{prefix}{key}.jpg" for key in ("000000000005", "000000000007")}
     assert list(run(tmp_path, "coco_train2014", okvqa, refcoco, more=["--maximum", "1"])) == ["000000000005"]
-    with pytest.raises(ValueError, match="listed by okvqa, refcoco: give --annotations one folder for each"):
+    with pytest.raises(ValueError, match=r"listed by okvqa \(train\), refcoco \(train\): give --annotations one"):
         run(tmp_path, "coco_train2014", okvqa)
 
 
@@ -60,7 +62,7 @@ def test_photographs_lie_in_their_archive_or_on_a_mirror(tmp_path, annotations):
     assert run(tmp_path, "daquar_test", folder, more=["--from-mirror"]) == {
         "image2007": "http://daquar/images/image2007.jpg"
     }
-    with pytest.raises(ValueError, match="has no mirror_pictures"):
+    with pytest.raises(ValueError, match="has no mirror_images"):
         run(tmp_path, "coco_val2017", folder, more=["--from-mirror"])
 
 
@@ -76,3 +78,35 @@ def test_a_list_of_something_else_is_named(tmp_path, annotations):
 def test_pictures_in_an_archive_are_named_by_what_describes_them(tmp_path, annotations):
     folder = annotations("minigpt4", {"filter_cap.json": {"annotations": [{"image_id": "5", "caption": "A cat."}]}})
     assert run(tmp_path, "minigpt4", folder) == {"5": "archive://minigpt4/5.jpg"}
+
+
+def own(tmp_path, **row):
+    """A user's catalogue with the data set `birds`."""
+    path = tmp_path / "own" / "birds.yaml"
+    path.parent.mkdir(exist_ok=True)
+    files = [{"name": "birds.json", "file": "birds.json"}]
+    path.write_text(json.dumps({"data_sets": {"birds": {"title": "Birds", "files": files, **row}}}))
+    return ["--catalogue", str(path)]
+
+
+def test_a_data_set_of_one_s_own_has_its_splits_of_its_own_and_one_folder_for_each(tmp_path, annotations):
+    questions = {part: {"questions": [{"image_id": n, "question_id": n}]} for n, part in enumerate(("a", "b"), 1)}
+    folder = annotations("birds", {f"{part}.json": content for part, content in questions.items()})
+    splits = {
+        "train": {"options": {"questions": "a.json"}},
+        "test": {"options": {"questions": "b.json", "image": "a b/#{}.png"}},
+    }
+    more = own(tmp_path, reader="vqa", tasks=["vqa"], folder="photos", splits=splits)
+    assert run(tmp_path, "birds", folder, folder, more=more) == {
+        "1": "archive://birds/1.jpg",
+        "2": "archive://birds/a%20b/%232.png",
+    }
+    with pytest.raises(ValueError, match=r"birds is listed by birds \(train\), birds \(test\): give --annotations one"):
+        run(tmp_path, "birds", folder, more=more)
+
+
+def test_a_wrong_option_of_a_reader_is_named_with_its_row(tmp_path, annotations):
+    folder = annotations("birds", {"a.json": {"questions": []}})
+    more = own(tmp_path, reader="vqa", tasks=["vqa"], options={"questions": "a.json", "anotations": "b.json"})
+    with pytest.raises(ValueError, match=r"birds: the reader vqa has no option anotations; did you mean annotations\?"):
+        run(tmp_path, "birds", folder, more=more)

@@ -2,7 +2,19 @@ import json
 
 import pytest
 
-from workflow_scripts.data.readers.coco import read_captions
+from workflow_scripts.data.readers import coco
+from workflow_scripts.data.records import Record
+
+FILE = "captions_train2017.json"
+CAPTION = frozenset({"caption"})
+
+
+def read(folder):
+    return coco.read(folder, coco.Options(file=FILE), CAPTION)
+
+
+def images_of(folder):
+    return coco.images(folder, coco.Options(file=FILE))
 
 
 def image(number, **more):
@@ -19,9 +31,8 @@ def image(number, **more):
 
 
 def write(tmp_path, **content):
-    path = tmp_path / "captions_train2017.json"
-    path.write_text(json.dumps({"info": {}, "licenses": [], **content}))
-    return path
+    (tmp_path / FILE).write_text(json.dumps({"info": {}, "licenses": [], **content}))
+    return tmp_path
 
 
 def test_captions_keep_their_words_and_oddities_are_counted(tmp_path):
@@ -30,23 +41,22 @@ def test_captions_keep_their_words_and_oddities_are_counted(tmp_path):
         {"image_id": 9, "id": 1, "caption": "A cat.\n"},
         {"image_id": 8, "id": 2, "caption": "no such image"},
         {"image_id": 9, "id": 3, "caption": "猫"},
-        {"image_id": 9, "id": 4, "caption": None},
+        {"image_id": 9, "id": 4, "caption": None, "group": "a"},
     ]
-    content = read_captions(write(tmp_path, images=[image(9), image(9), image(10)], annotations=annotations))
-    assert list(content.images) == ["000000000009", "000000000010"]
-    assert content.images["000000000009"].url == "http://c/000000000009.jpg"
-    assert [(c.id, c.image_id, c.text) for c in content.captions] == [
-        ("1", "000000000009", "A cat.\n"),
-        ("3", "000000000009", "猫"),
-        ("4", "000000000009", ""),
+    folder = write(tmp_path, images=[image(9), image(9), image(10)], annotations=annotations)
+    reading = read(folder)
+    assert list(reading.records) == [
+        Record("1", "000000000009", "caption", answers=("A cat.\n",)),
+        Record("3", "000000000009", "caption", answers=("猫",)),
+        Record("4", "000000000009", "caption", answers=("",), group="a"),
     ]
-    assert content.removed == {"duplicate caption id": 1, "caption of an unknown image": 1, "duplicate image id": 1}
+    assert images_of(folder) == {key: f"http://c/{key}.jpg" for key in ("000000000009", "000000000010")}
+    assert reading.removed == {"duplicate caption id": 1, "caption of an unknown image": 1, "duplicate image id": 1}
 
 
 def test_an_image_without_address_gets_the_one_of_its_file_name(tmp_path):
     images = [image(5, coco_url=None), {**image(6), "file_name": "COCO_val2014_000000000006.jpg", "coco_url": ""}]
-    content = read_captions(write(tmp_path, images=images, annotations=[]))
-    assert [i.url for i in content.images.values()] == [
+    assert list(images_of(write(tmp_path, images=images, annotations=[])).values()) == [
         "http://images.cocodataset.org/train2017/000000000005.jpg",
         "http://images.cocodataset.org/val2014/COCO_val2014_000000000006.jpg",
     ]
@@ -68,13 +78,21 @@ def test_an_image_without_address_gets_the_one_of_its_file_name(tmp_path):
 )
 def test_another_layout_is_named_with_its_place(tmp_path, content, message):
     with pytest.raises(ValueError, match=message):
-        read_captions(write(tmp_path, **content))
+        read(write(tmp_path, **content))
 
 
 def test_missing_and_truncated_files_are_named(tmp_path):
-    with pytest.raises(ValueError, match=r"captions_train2017\.json does not exist"):
-        read_captions(tmp_path / "captions_train2017.json")
-    path = write(tmp_path, images=[image(1)], annotations=[])
+    with pytest.raises(ValueError, match=r"holds no file named captions_train2017\.json; fetch the data set again"):
+        read(tmp_path)
+    path = write(tmp_path, images=[image(1)], annotations=[]) / FILE
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(ValueError, match=r"captions_train2017\.json is not valid JSON"):
-        read_captions(path)
+        read(tmp_path)
+
+
+def test_a_task_that_a_data_set_has_not_is_named(tmp_path):
+    folder = write(tmp_path, images=[image(1)], annotations=[])
+    with pytest.raises(
+        ValueError, match=r"no records of the task vqa here, but of caption; correct the data set's row"
+    ):
+        coco.read(folder, coco.Options(file=FILE), frozenset({"vqa"}))

@@ -1,8 +1,10 @@
 import pytest
 
-from workflow_scripts.data.readers.gqa import read_questions
+from workflow_scripts.data.readers import gqa
 
 FILE = "testdev_balanced_questions.json"
+OPTIONS = gqa.Options(file=FILE)
+VQA = frozenset({"vqa"})
 
 
 def question(text="Is it overcast?", answer="no", image="n161313", **more):
@@ -17,13 +19,16 @@ def test_questions_stand_under_their_ids_with_pictures_that_are_no_numbers(annot
         "3": question(answer=" "),
         "4": question("What is it?", "chair", 7, types=None),
     }
-    questions, removed = read_questions(annotations("gqa", {FILE: content}), FILE)
-    assert [(one.id, one.image_id, one.query, one.answer, one.kind) for one in questions] == [
+    folder = annotations("gqa", {FILE: content})
+    reading = gqa.read(folder, OPTIONS, VQA)
+    assert [(one.id, one.image_id, one.query, one.answer, one.kind) for one in reading.records] == [
         ("201307251", "n161313", "Is it overcast?", "no", "verify"),
         ("201640614", "2354453", "Who is wearing the dress?", "woman", "query"),
-        ("4", "7", "What is it?", "chair", ""),
+        ("4", "7", "What is it?", "chair", None),
     ]
-    assert removed == {"question or answer is empty": 1}
+    images = gqa.images(folder, OPTIONS)
+    assert images == {"n161313": "n161313.jpg", "2354453": "2354453.jpg", "7": "7.jpg"}
+    assert reading.removed == {"question or answer is empty": 1}
 
 
 @pytest.mark.parametrize(
@@ -37,4 +42,4 @@ def test_questions_stand_under_their_ids_with_pictures_that_are_no_numbers(annot
 )
 def test_another_layout_is_named(annotations, content, message):
     with pytest.raises(ValueError, match=message):
-        read_questions(annotations("gqa", {FILE: content}), FILE)
+        gqa.read(annotations("gqa", {FILE: content}), OPTIONS, VQA)

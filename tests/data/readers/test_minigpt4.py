@@ -1,6 +1,4 @@
-import pytest
-
-from workflow_scripts.data.readers.minigpt4 import image_files, read_descriptions
+from workflow_scripts.data.readers import minigpt4
 
 
 def test_descriptions_and_pictures_of_the_archive(annotations):
@@ -12,13 +10,10 @@ def test_descriptions_and_pictures_of_the_archive(annotations):
     ]
     files = {"cc_sbu_align/filter_cap.json": {"annotations": entries}, "cc_sbu_align/image/2.jpg": b"x"}
     folder = annotations("minigpt4", {**files, "__MACOSX/cc_sbu_align/filter_cap.json": b"\0"})
-    descriptions, removed = read_descriptions(folder)
-    assert [(d.image_id, d.text) for d in descriptions] == [("2", "A long  text."), ("10", "B.")]
-    assert removed == {"duplicate image id": 1, "description is empty": 1}
-    assert list(image_files(folder)) == ["2"]
-
-
-def test_an_archive_without_pictures_is_named(annotations):
-    folder = annotations("minigpt4", {"filter_cap.json": {"annotations": []}})
-    with pytest.raises(ValueError, match=r"image holds no \.jpg file"):
-        image_files(folder)
+    reading = minigpt4.read(folder, minigpt4.Options(), frozenset({"description"}))
+    assert [(d.id, d.image_id, d.task, d.answers) for d in reading.records] == [
+        ("2", "2", "description", ("A long  text.",)),
+        ("10", "10", "description", ("B.",)),
+    ]
+    assert minigpt4.images(folder, minigpt4.Options()) == {"2": "2.jpg", "10": "10.jpg"}
+    assert reading.removed == {"duplicate image id": 1, "description is empty": 1}

@@ -1,6 +1,12 @@
 import pytest
 
-from workflow_scripts.data.readers.visual_genome import read_images, read_questions, read_relationships
+from workflow_scripts.data.readers import visual_genome
+
+OPTIONS = visual_genome.Options()
+
+
+def read(folder, *tasks):
+    return visual_genome.read(folder, OPTIONS, frozenset(tasks))
 
 
 def qa(number, question="What is it?", answer="Red.", image=1):
@@ -25,6 +31,7 @@ def test_images_of_both_folders_and_of_both_versions(annotations):
             "image_data.json": [
                 {
                     "image_id": 1,
+                    "coco_id": 9,
                     "url": "https://cs.stanford.edu/people/rak248/VG_100K_2/1.jpg",
                     "width": 800,
                     "height": 600,
@@ -34,12 +41,11 @@ def test_images_of_both_folders_and_of_both_versions(annotations):
             ]
         },
     )
-    images, removed = read_images(folder)
-    assert {key: (i.width, i.url.split("/")[-2]) for key, i in images.items()} == {
-        "1": (800, "VG_100K_2"),
-        "2": (80, "VG_100K"),
+    assert visual_genome.images(folder, OPTIONS) == {
+        "1": "https://cs.stanford.edu/people/rak248/VG_100K_2/1.jpg",
+        "2": "https://cs.stanford.edu/people/rak248/VG_100K/2.jpg",
     }
-    assert removed == {"duplicate image id": 1}
+    assert visual_genome.twins(folder, OPTIONS) == {"1": "000000000009"}
 
 
 def test_questions_with_duplicates_and_empty_ones(annotations):
@@ -47,12 +53,12 @@ def test_questions_with_duplicates_and_empty_ones(annotations):
         {"id": 1, "qas": [qa(1), qa(1), qa(2, answer=""), qa(3, question=" "), qa(4, "Who?", "A man.")]},
         {"id": 2, "qas": []},
     ]
-    questions, removed = read_questions(annotations("vg", {"question_answers.json": entries}))
-    assert [(q.id, q.image_id, q.query, q.answer) for q in questions] == [
-        ("1", "1", "What is it?", "Red."),
-        ("4", "1", "Who?", "A man."),
+    reading = read(annotations("vg", {"question_answers.json": entries}), "vqa")
+    assert [(q.id, q.image_id, q.task, q.query, q.answers) for q in reading.records] == [
+        ("qa-1", "1", "vqa", "What is it?", ("Red.",)),
+        ("qa-4", "1", "vqa", "Who?", ("A man.",)),
     ]
-    assert removed == {"duplicate question id": 1, "question or answer is empty": 2}
+    assert reading.removed == {"duplicate question id": 1, "question or answer is empty": 2}
 
 
 def test_relationships_with_either_way_to_name_things(annotations):
@@ -71,12 +77,12 @@ def test_relationships_with_either_way_to_name_things(annotations):
         },
         {"image_id": 2, "relationships": []},
     ]
-    relationships, removed = read_relationships(annotations("vg", {"relationships.json": entries}))
-    assert [(r.id, r.subject, r.predicate, r.object) for r in relationships] == [
-        ("1", "man", "rides", "horse"),
-        ("5", "horse", "IN", "grass"),
+    reading = read(annotations("vg", {"relationships.json": entries}), "relationship")
+    assert [(r.id, r.task, r.query, r.answers, r.words) for r in reading.records] == [
+        ("relationship-1", "relationship", "", ("man rides horse",), {"subject": "man", "object": "horse"}),
+        ("relationship-5", "relationship", "", ("horse IN grass",), {"subject": "horse", "object": "grass"}),
     ]
-    assert removed == {
+    assert reading.removed == {
         "duplicate relationship id": 1,
         "object without a name": 2,
         "predicate is empty": 1,
@@ -86,18 +92,25 @@ def test_relationships_with_either_way_to_name_things(annotations):
 
 def test_relationships_of_version_1_2_have_a_file_name_of_their_own(annotations):
     entries = [{"image_id": 1, "relationships": [relationship(1, {"name": "man"}, {"name": "horse"}, "rides")]}]
-    relationships, _ = read_relationships(annotations("vg", {"relationships_v1_2.json": entries}))
-    assert [(one.subject, one.predicate, one.object) for one in relationships] == [("man", "rides", "horse")]
+    folder = annotations("vg", {"relationships_v1_2.json": entries})
+    assert [one.answer for one in read(folder, "relationship").records] == ["man rides horse"]
+
+
+def test_questions_and_relationships_are_one_data_set_whose_ids_differ(annotations):
+    related = [{"image_id": 1, "relationships": [relationship(1, {"name": "man"}, {"name": "horse"})]}]
+    files = {"question_answers.json": [{"id": 1, "qas": [qa(1)]}], "relationships.json": related}
+    reading = read(annotations("vg", files), "relationship", "vqa")
+    assert [(one.id, one.task) for one in reading.records] == [("qa-1", "vqa"), ("relationship-1", "relationship")]
 
 
 def test_another_layout_is_named(annotations):
     folder = annotations("vg", {"question_answers.json": {"data": []}, "image_data.json": [{"url": "x"}]})
     with pytest.raises(ValueError, match=r"question_answers\.json should hold a list"):
-        read_questions(folder)
+        read(folder, "vqa")
     with pytest.raises(ValueError, match=r"Entry 0 .* no field 'image_id'"):
-        read_images(folder)
+        visual_genome.images(folder, OPTIONS)
     images = [{"image_id": 1, "url": "http://h/1.jpg", "width": 8, "height": 6, "coco_id": "none"}]
     with pytest.raises(ValueError, match=r"image_data\.json has coco_id = 'none', expected a whole number"):
-        read_images(annotations("odd", {"image_data.json": images}))
+        visual_genome.twins(annotations("odd", {"image_data.json": images}), OPTIONS)
     with pytest.raises(ValueError, match=r"no file named relationships\.json or relationships_v1_2\.json"):
-        read_relationships(folder)
+        read(folder, "relationship")

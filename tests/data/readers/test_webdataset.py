@@ -39,8 +39,14 @@ def test_captions_and_places_of_pictures_are_listed_and_incomplete_samples_count
     with (folder / row["tar"]).open("rb") as stream:
         stream.seek(row["offset"])
         assert stream.read(row["size"]) == b"B" * 2000
-    address = webdataset.addresses(folder, "cc3m")["000010000"]
-    assert address == f"archive://cc3m/cc3m-train-0001.tar?offset={row['offset']}&size=2000"
+    images = webdataset.images(folder, webdataset.Options())
+    assert images["000010000"] == f"cc3m-train-0001.tar?offset={row['offset']}&size=2000"
+    reading = webdataset.read(folder, webdataset.Options(), frozenset({"caption"}))
+    assert [(one.id, one.image_id, one.answers) for one in reading.records] == [
+        ("000000000", "000000000", ("two\nlines \u4eba",)),
+        ("000010000", "000010000", ("a boat",)),
+    ]
+    assert (reading.in_order, reading.removed) == (True, removed)
 
 
 def test_the_list_is_kept_and_made_anew_for_other_tars(folder):

@@ -3,13 +3,32 @@
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from workflow_scripts.data.readers.common import load_json, records, required, text_of, whole_number
+from pydantic import Field
+
+from workflow_scripts.config.base import Section
+from workflow_scripts.data.readers.common import (
+    check_tasks,
+    find_file,
+    load_json,
+    records,
+    required,
+    text_of,
+    whole_number,
+)
+from workflow_scripts.data.records import Reading, Record
+
+
+class Options(Section):
+    """Which caption file is read."""
+
+    file: str = Field(description="Name of the caption file, as in captions_train2017.json.")
 
 
 @dataclass(frozen=True)
 class CocoImage:
-    """A picture: `id` is the image id padded to twelve digits; width and height in pixels of the original."""
+    """An image: `id` is the image id padded to twelve digits; width and height in pixels of the original."""
 
     id: str
     url: str
@@ -17,31 +36,12 @@ class CocoImage:
     height: int
 
 
-@dataclass(frozen=True)
-class CocoCaption:
-    """A caption as the annotator wrote it; `group` where the file says which images are compared with each other."""
-
-    id: str
-    image_id: str
-    text: str
-    group: str | None = None
-
-
-@dataclass(frozen=True)
-class CocoCaptions:
-    """Images by id in the order of the file, captions in the order of the file, and what was left out."""
-
-    images: dict[str, CocoImage]
-    captions: list[CocoCaption]
-    removed: Counter[str]
-
-
 def image_id(number: int | str) -> str:
     """Write a COCO image id as the file names do: twelve digits."""
     return f"{int(number):012d}"
 
 
-def read_images(content: dict, path: Path) -> tuple[dict[str, CocoImage], Counter[str]]:
+def read_images(content: dict[str, Any], path: Path) -> tuple[dict[str, CocoImage], Counter[str]]:
     """Read the `images` of a COCO file; of several entries with one id the first counts."""
     images: dict[str, CocoImage] = {}
     removed: Counter[str] = Counter()
@@ -57,28 +57,37 @@ def read_images(content: dict, path: Path) -> tuple[dict[str, CocoImage], Counte
 
 
 def image_url(url: str | None, file_name: str) -> str:
-    """Return the picture's URL; where the file has none, the one that COCO's server has for the file name."""
+    """Return the image's URL; where the file has none, the one that COCO's server has for the file name."""
     if url:
         return url
     year = file_name.split("_")[1] if file_name.startswith("COCO_") else "train2017"
     return f"http://images.cocodataset.org/{year}/{file_name}"
 
 
-def read_captions(path: Path) -> CocoCaptions:
-    """Read a caption file; duplicate caption ids and captions of unknown images are counted, not kept."""
+def read(folder: Path, options: Options, tasks: frozenset[str]) -> Reading:
+    """Read a caption file; duplicate caption ids and captions of unknown images are counted, not kept.
+
+    `group` of a record is set where the file says which images are compared with each other.
+    """
+    check_tasks(tasks, "caption")
+    path = find_file(folder, options.file)
     content = load_json(path)
     images, removed = read_images(content, path)
-    captions: list[CocoCaption] = []
-    seen: set[str] = set()
+    captions: dict[str, Record] = {}
     for position, entry in records(content, "annotations", path):
         caption_id = str(required(entry, "id", path, position))
         key = image_id(whole_number(entry, "image_id", path, position))
-        if caption_id in seen:
+        if caption_id in captions:
             removed["duplicate caption id"] += 1
         elif key not in images:
             removed["caption of an unknown image"] += 1
         else:
-            seen.add(caption_id)
             text = text_of(required(entry, "caption", path, position))
-            captions.append(CocoCaption(caption_id, key, text, entry.get("group")))
-    return CocoCaptions(images, captions, removed)
+            captions[caption_id] = Record(caption_id, key, "caption", answers=(text,), group=entry.get("group"))
+    return Reading(captions.values(), removed)
+
+
+def images(folder: Path, options: Options) -> dict[str, str]:
+    """Return the URLs of the file's images by id, in the order of the file."""
+    path = find_file(folder, options.file)
+    return {key: image.url for key, image in read_images(load_json(path), path)[0].items()}

@@ -1,7 +1,7 @@
 """What the readers share: files found by name, JSON opened, records checked."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +64,12 @@ def whole_number(record: dict[str, Any], name: str, path: Path, position: int) -
 def text_of(value: Any) -> str:
     """Return a text field as text, also where a file has a number or null in its place."""
     return "" if value is None else str(value)
+
+
+def check_tasks(tasks: Collection[str], *given: str) -> None:
+    """Raise ValueError where none of the tasks that are asked for is one that a reader gives records of."""
+    if not set(tasks) & set(given):
+        raise ValueError(
+            f"There are no records of the task {', '.join(sorted(tasks)) or 'none'} here, but of {', '.join(given)}; "
+            "correct the data set's row in the catalogue (its tasks, or the reader's options)."
+        )

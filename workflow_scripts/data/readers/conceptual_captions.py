@@ -2,38 +2,41 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import Field
 
-@dataclass(frozen=True)
-class WebCaption:
-    """A picture somewhere on the web and its alternative text; the id is the line's number from 0, nine digits."""
-
-    id: str
-    url: str
-    text: str
+from workflow_scripts.config.base import Section
+from workflow_scripts.data.readers.common import check_tasks, find_file
+from workflow_scripts.data.records import Reading, Record
 
 
-def iterate_captions(path: Path) -> tuple[Iterator[WebCaption], Counter[str]]:
+class Options(Section):
+    """Which TSV is read."""
+
+    file: str = Field(description="Name of the TSV, as in Train_GCC-training.tsv.")
+
+
+def read(folder: Path, options: Options, tasks: frozenset[str]) -> Reading:
     """Read the TSV line by line; lines without a tab or a URL are counted, not kept.
 
-    A line keeps its number in any case. The counts are whole when all captions are read. A file without any pair is a
-    ValueError that names it.
+    The id of image and caption is the line's number from 0, nine digits; a line keeps its number in any case. The
+    counts are whole when all captions are read. A file without any pair is a ValueError that names it.
     """
-    if not Path(path).is_file():
-        raise ValueError(f"The caption file {path} does not exist; fetch the data set first.")
+    check_tasks(tasks, "caption")
     removed: Counter[str] = Counter()
-    return _captions(Path(path), removed), removed
+    pairs = _pairs(find_file(folder, options.file), removed)
+    captions = (Record(key, key, "caption", answers=(text,)) for key, text, _ in pairs)
+    return Reading(captions, removed, in_order=True)
 
 
-def read_captions(path: Path) -> tuple[list[WebCaption], Counter[str]]:
-    """Read all captions of the TSV, as `iterate_captions` does."""
-    captions, removed = iterate_captions(path)
-    return list(captions), removed
+def images(folder: Path, options: Options) -> dict[str, str]:
+    """Return the URLs of the pairs by id."""
+    return {key: url for key, _, url in _pairs(find_file(folder, options.file), Counter())}
 
 
-def _captions(path: Path, removed: Counter[str]) -> Iterator[WebCaption]:
+def _pairs(path: Path, removed: Counter[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield (id, caption, URL)."""
     found = False
     example = ""
     with path.open("rb") as stream:
@@ -55,7 +58,7 @@ def _captions(path: Path, removed: Counter[str]) -> Iterator[WebCaption]:
                 removed["line without a URL"] += 1
             else:
                 found = True
-                yield WebCaption(f"{number:09d}", url.strip(), text)
+                yield f"{number:09d}", text, url.strip()
     if not found:
         raise ValueError(
             f"{path} holds no line of the form caption<TAB>URL; is it the right file, with its columns in that order? "

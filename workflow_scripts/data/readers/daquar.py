@@ -1,65 +1,62 @@
-"""DAQUAR: `qa.894.raw.train.txt`, lines of question and answer in turn, the picture named in the question."""
+"""DAQUAR: `qa.894.raw.train.txt`, lines of question and answer in turn, the image named in the question."""
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from workflow_scripts.data.readers.common import find_file
+from pydantic import Field
 
-SUBSET_FILES = {"train": "qa.894.raw.train.txt", "test": "qa.894.raw.test.txt"}
+from workflow_scripts.config.base import Section
+from workflow_scripts.data.readers.common import check_tasks, find_file
+from workflow_scripts.data.records import Reading, Record
+from workflow_scripts.data.text import room_question_kind
 
-# The picture that a question ends with: "... in the image2003 ?"
-_ENDS_WITH_PICTURE = re.compile(r"\bimage\s?(\d+)\s*\??\s*$")
-_IN_PICTURE_AT_END = re.compile(r"\s*\bin\s+(?:the|this)\s+image\s?\d+\s*\??\s*$")
-_PICTURE = re.compile(r"(?:(?:the|this)\s+)?\bimage\s?\d+")
+FILES = {"train": "qa.894.raw.train.txt", "test": "qa.894.raw.test.txt"}
+
+# The image that a question ends with: "... in the image2003 ?"
+_ENDS_WITH_IMAGE = re.compile(r"\bimage\s?(\d+)\s*\??\s*$")
+_IN_IMAGE_AT_END = re.compile(r"\s*\bin\s+(?:the|this)\s+image\s?\d+\s*\??\s*$")
+_IMAGE = re.compile(r"(?:(?:the|this)\s+)?\bimage\s?\d+")
 _NEEDS_A_PLACE = ("is", "are", "there's", "")
-_BEFORE_A_PICTURE = ("in", "on", "of", "at", "from")
+_BEFORE_AN_IMAGE = ("in", "on", "of", "at", "from")
 
 
-@dataclass(frozen=True)
-class RoomQuestion:
-    """A question about a picture (`image2003`) as a person would ask it, and its answers in the order of the file."""
+class Options(Section):
+    """Which file is read."""
 
-    id: str
-    image_id: str
-    query: str
-    answers: tuple[str, ...]
-
-    @property
-    def answer(self) -> str:
-        """All answers as one text: "harp, oil can"."""
-        return ", ".join(self.answers)
+    part: Literal["train", "test"] = Field(description="Part of the data set.")
 
 
-def read_questions(folder: Path, subset: str) -> tuple[list[RoomQuestion], Counter[str]]:
-    """Read the questions of a subset (train or test); lines without their counterpart are counted, not kept.
+def read(folder: Path, options: Options, tasks: frozenset[str]) -> Reading:
+    """Read the questions of a part; lines without their counterpart are counted, not kept.
 
     The id is the number of the question's line, from 1. What is asked twice, as 160 questions are, stays twice, as in
-    the published counts.
+    the published counts. Several answers are one: "harp, oil can".
     """
-    if subset not in SUBSET_FILES:
-        raise ValueError(f"DAQUAR has no subset {subset!r}; choose one of {', '.join(SUBSET_FILES)}.")
-    path = find_file(folder, SUBSET_FILES[subset])
+    check_tasks(tasks, "vqa")
+    path = find_file(folder, FILES[options.part])
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not a text file ({error}); fetch it again.") from error
-    questions: list[RoomQuestion] = []
+    questions: list[Record] = []
     removed: Counter[str] = Counter()
-    waiting: tuple[int, str, str] | None = None  # a question that has no answer yet: line, picture, text
+    waiting: tuple[int, str, str] | None = None  # a question that has no answer yet: line, image, text
     for number, line in enumerate(lines, start=1):
-        picture = _ENDS_WITH_PICTURE.search(line)
-        if picture is not None:
+        named = _ENDS_WITH_IMAGE.search(line)
+        if named is not None:
             removed["question without an answer"] += waiting is not None
-            waiting = (number, f"image{picture.group(1)}", line)
+            waiting = (number, f"image{named.group(1)}", line)
             continue
         if waiting is None:
             removed["line that is no question and no answer"] += bool(line.strip())
             continue
-        answers = tuple(filter(None, map(plain_answer, line.split(","))))
-        if answers:
-            questions.append(RoomQuestion(str(waiting[0]), waiting[1], natural_question(waiting[2]), answers))
+        answer = ", ".join(filter(None, map(plain_answer, line.split(","))))
+        if answer:
+            query = natural_question(waiting[2])
+            about = {"kind": room_question_kind(query), "part": options.part}
+            questions.append(Record(str(waiting[0]), waiting[1], "vqa", query, (answer,), **about))
         else:
             removed["answer is empty"] += 1
         waiting = None
@@ -69,27 +66,32 @@ def read_questions(folder: Path, subset: str) -> tuple[list[RoomQuestion], Count
             f"{path} holds no line of the form 'what is ... in the image2003 ?' with an answer in the next one; "
             "is it the right file?"
         )
-    return questions, +removed
+    return Reading(questions, +removed)
+
+
+def images(folder: Path, options: Options) -> dict[str, str]:
+    """Return the file names of the images that are asked about, by id."""
+    return {one.image_id: f"{one.image_id}.jpg" for one in read(folder, options, frozenset({"vqa"})).records}
 
 
 def natural_question(line: str) -> str:
-    """Return a question without the number of its picture, and without "in the image2003" at its end.
+    """Return a question without the number of its image, and without "in the image2003" at its end.
 
     "what lies on the harp in the image2003 ?" becomes "what lies on the harp?"; where the picture belongs to the
     question it stays: "how many harps are in the image?".
     """
     text = line.strip()
-    short = _IN_PICTURE_AT_END.sub("", text)
+    short = _IN_IMAGE_AT_END.sub("", text)
     if short.rsplit(" ", 1)[-1] not in _NEEDS_A_PLACE:
         text = short
-    text = _PICTURE.sub(_reworded, text)
+    text = _IMAGE.sub(_reworded, text)
     return " ".join(text.rstrip("? ").split()) + "?"
 
 
 def _reworded(match: re.Match[str]) -> str:
     before = match.string[: match.start()].split()
     named = match.group().startswith(("the", "this"))
-    return "the image" if named or (before and before[-1] in _BEFORE_A_PICTURE) else ""
+    return "the image" if named or (before and before[-1] in _BEFORE_AN_IMAGE) else ""
 
 
 def plain_answer(text: str) -> str:

@@ -2,12 +2,16 @@
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from workflow_scripts.data.readers.common import find_file
+from pydantic import Field
 
-SPLIT_FILES = {
+from workflow_scripts.config.base import Section
+from workflow_scripts.data.readers.common import check_tasks, find_file
+from workflow_scripts.data.records import Reading, Record
+
+LISTS = {
     "train": "Flickr_8k.trainImages.txt",
     "validation": "Flickr_8k.devImages.txt",
     "test": "Flickr_8k.testImages.txt",
@@ -16,13 +20,10 @@ SPLIT_FILES = {
 _TOKEN = re.compile(r"^(?P<name>.+?)#(?P<number>\d+)$")
 
 
-@dataclass(frozen=True)
-class FlickrCaption:
-    """A caption; the image id is the file name without its ending."""
+class Options(Section):
+    """Whose images are listed."""
 
-    id: str
-    image_id: str
-    text: str
+    part: Literal["train", "validation", "test"] = Field(description="Part of the data set whose images count.")
 
 
 def image_id(file_name: str) -> str:
@@ -30,12 +31,15 @@ def image_id(file_name: str) -> str:
     return file_name.strip().split(".jpg")[0]
 
 
-def read_captions(folder: Path) -> tuple[list[FlickrCaption], Counter[str]]:
-    """Read all captions; lines of another form and repeated caption numbers are counted, not kept."""
+def read(folder: Path, options: Options, tasks: frozenset[str]) -> Reading:
+    """Read the captions of all images, of whatever part: the file tells no parts.
+
+    Lines of another form and repeated caption numbers are counted, not kept.
+    """
+    check_tasks(tasks, "caption")
     path = find_file(folder, "Flickr8k.token.txt")
-    captions: list[FlickrCaption] = []
+    captions: dict[str, Record] = {}
     removed: Counter[str] = Counter()
-    seen: set[str] = set()
     for line in path.read_text(encoding="utf-8").split("\n"):
         if not line.strip():
             continue
@@ -44,25 +48,23 @@ def read_captions(folder: Path) -> tuple[list[FlickrCaption], Counter[str]]:
         if not tab or match is None:
             removed["line of another form"] += 1
             continue
-        caption_id = f"{image_id(match['name'])}#{match['number']}"
-        if caption_id in seen:
+        key = image_id(match["name"])
+        caption_id = f"{key}#{match['number']}"
+        if caption_id in captions:
             removed["duplicate caption id"] += 1
-            continue
-        seen.add(caption_id)
-        captions.append(FlickrCaption(caption_id, image_id(match["name"]), text))
+        else:
+            captions[caption_id] = Record(caption_id, key, "caption", answers=(text,))
     if not captions:
         raise ValueError(f"{path} holds no line of the form name.jpg#0<TAB>caption; is it the right file?")
-    return captions, removed
+    return Reading(captions.values(), removed)
 
 
-def read_split(folder: Path, split: str) -> list[str]:
-    """Read the file names of a split (train, validation or test), in the order of the list."""
-    if split not in SPLIT_FILES:
-        raise ValueError(f"Flickr8k has no split {split!r}; choose one of {', '.join(SPLIT_FILES)}.")
-    path = find_file(folder, SPLIT_FILES[split])
+def images(folder: Path, options: Options) -> dict[str, str]:
+    """Return the file names of a part's images by id, in the order of the part's list."""
+    path = find_file(folder, LISTS[options.part])
     names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     wrong = [name for name in names if ".jpg" not in name or "/" in name or "\t" in name]
     if wrong or not names:
         found = f"the line {wrong[0]!r}" if wrong else "no line"
         raise ValueError(f"{path} should name a photograph (name.jpg) a line, but has {found}; is it the right file?")
-    return list(dict.fromkeys(names))
+    return {image_id(name): name for name in names}

@@ -1,30 +1,32 @@
 """GQA: `testdev_balanced_questions.json` and its like, an object with a question under each id."""
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.data.readers.common import find_file, load_json, required, text_of
+from pydantic import Field
+
+from workflow_scripts.config.base import Section
+from workflow_scripts.data.readers.common import check_tasks, find_file, load_json, required, text_of
+from workflow_scripts.data.records import Reading, Record
 
 
-@dataclass(frozen=True)
-class SceneQuestion:
-    """A question with its one answer; `kind` is GQA's structural type (query, verify, choose, compare, logical)."""
+class Options(Section):
+    """Which question file is read."""
 
-    id: str
-    image_id: str
-    query: str
-    answer: str
-    kind: str
+    file: str = Field(description="Name of the question file, as in testdev_balanced_questions.json.")
 
 
-def read_questions(folder: Path, file: str) -> tuple[list[SceneQuestion], Counter[str]]:
-    """Read a question file of GQA; questions without words or answer are counted, not kept."""
-    path = find_file(folder, file)
+def read(folder: Path, options: Options, tasks: frozenset[str]) -> Reading:
+    """Read a question file of GQA; questions without words or answer are counted, not kept.
+
+    The kind is GQA's structural type: query, verify, choose, compare or logical.
+    """
+    check_tasks(tasks, "vqa")
+    path = find_file(folder, options.file)
     content = load_json(path)
     if not isinstance(content, dict):
         raise ValueError(f"The annotation file {path} should hold an object of questions; it has another layout.")
-    questions: list[SceneQuestion] = []
+    questions: list[Record] = []
     removed: Counter[str] = Counter()
     for position, (key, entry) in enumerate(content.items()):
         if not isinstance(entry, dict):
@@ -37,5 +39,10 @@ def read_questions(folder: Path, file: str) -> tuple[list[SceneQuestion], Counte
         if not query or not answer:
             removed["question or answer is empty"] += 1
         else:
-            questions.append(SceneQuestion(text_of(key), image_id, query, answer, kind))
-    return questions, removed
+            questions.append(Record(key, image_id, "vqa", query, (answer,), kind=kind or None))
+    return Reading(questions, removed)
+
+
+def images(folder: Path, options: Options) -> dict[str, str]:
+    """Return the file names of the images that are asked about, by id."""
+    return {one.image_id: f"{one.image_id}.jpg" for one in read(folder, options, frozenset({"vqa"})).records}

@@ -1,24 +1,22 @@
 """MiniGPT-4's cc_sbu_align: `filter_cap.json` and a folder `image` with `<image_id>.jpg`."""
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.data.readers.common import find_file, load_json, records, required, text_of
+from workflow_scripts.config.base import Section
+from workflow_scripts.data.readers.common import check_tasks, find_file, load_json, records, required, text_of
+from workflow_scripts.data.records import Reading, Record
 
 
-@dataclass(frozen=True)
-class Description:
-    """A detailed description of a picture."""
-
-    image_id: str
-    text: str
+class Options(Section):
+    """The format has one form only."""
 
 
-def read_descriptions(folder: Path) -> tuple[list[Description], Counter[str]]:
+def read(folder: Path, options: Options, tasks: frozenset[str]) -> Reading:
     """Read `filter_cap.json`; empty descriptions and repeated images are counted, not kept."""
+    check_tasks(tasks, "description")
     path = find_file(folder, "filter_cap.json")
-    descriptions: dict[str, Description] = {}
+    descriptions: dict[str, Record] = {}
     removed: Counter[str] = Counter()
     for position, entry in records(load_json(path), "annotations", path):
         image_id = text_of(required(entry, "image_id", path, position))
@@ -28,14 +26,10 @@ def read_descriptions(folder: Path) -> tuple[list[Description], Counter[str]]:
         elif not text:
             removed["description is empty"] += 1
         else:
-            descriptions[image_id] = Description(image_id, text)
-    return list(descriptions.values()), removed
+            descriptions[image_id] = Record(image_id, image_id, "description", answers=(text,))
+    return Reading(descriptions.values(), removed)
 
 
-def image_files(folder: Path) -> dict[str, Path]:
-    """Return the pictures by id, as the archive's `image` folder holds them."""
-    directory = find_file(folder, "filter_cap.json").parent / "image"
-    files = {path.stem: path for path in sorted(directory.glob("*.jpg"))}
-    if not files:
-        raise ValueError(f"{directory} holds no .jpg file; fetch cc_sbu_align again.")
-    return files
+def images(folder: Path, options: Options) -> dict[str, str]:
+    """Return the file names of the images that are described, by id."""
+    return {one.image_id: f"{one.image_id}.jpg" for one in read(folder, options, frozenset({"description"})).records}

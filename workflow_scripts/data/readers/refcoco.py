@@ -3,27 +3,33 @@
 import io
 import pickle
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from workflow_scripts.data.boxes import Box
+from pydantic import Field
+
+from workflow_scripts.config.base import Section
 from workflow_scripts.data.readers.coco import CocoImage, read_images
 from workflow_scripts.data.readers.coco import image_id as coco_image_id
-from workflow_scripts.data.readers.common import find_file, load_json, records, required, text_of, whole_number
+from workflow_scripts.data.readers.common import (
+    check_tasks,
+    find_file,
+    load_json,
+    records,
+    required,
+    text_of,
+    whole_number,
+)
+from workflow_scripts.data.records import Box, Reading, Record
+from workflow_scripts.data.text import expression_kind
 
-SPLITS = ("train", "val", "testA", "testB")
+PARTS = ("train", "val", "testA", "testB")
 
 
-@dataclass(frozen=True)
-class ReferringExpression:
-    """A phrase and the box (x, y, w, h in pixels of the original) of the one thing that it means."""
+class Options(Section):
+    """What the records are called."""
 
-    id: str
-    image_id: str
-    phrase: str
-    box: Box
-    split: str
+    task: str = Field("refcoco", description="Task of the records.")
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -44,30 +50,43 @@ def load_plain_pickle(path: Path) -> Any:
         raise ValueError(f"{path} is not a pickle of plain values ({error}); fetch RefCOCO again.") from error
 
 
-def read_expressions(folder: Path) -> tuple[list[ReferringExpression], dict[str, CocoImage], Counter[str]]:
-    """Read all phrases with boxes, the images by id, and what was left out.
+def read(folder: Path, options: Options, tasks: frozenset[str]) -> Reading:
+    """Read all phrases with boxes, of all parts: train, val, testA and testB.
 
     A phrase that the file gives to several boxes of one image cannot be answered and is left out of evaluation
-    splits; training keeps the first.
+    parts; training keeps the first.
     """
+    check_tasks(tasks, options.task)
+    expressions, _, removed = _read(folder, options.task)
+    return Reading(expressions, removed)
+
+
+def images(folder: Path, options: Options) -> dict[str, str]:
+    """Return the URLs of the images with phrases by COCO id."""
+    expressions, there, _ = _read(folder, options.task)
+    return {one.image_id: there[one.image_id].url for one in expressions}
+
+
+def _read(folder: Path, task: str) -> tuple[list[Record], dict[str, CocoImage], Counter[str]]:
+    """Phrases, the images by id, and what was left out."""
     refs_path, instances_path = find_file(folder, "refs(unc).p"), find_file(folder, "instances.json")
     instances = load_json(instances_path)
-    images, removed = read_images(instances, instances_path)
+    there, removed = read_images(instances, instances_path)
     boxes: dict[int, Box] = {
         whole_number(entry, "id", instances_path, position): _box(entry, instances_path, position)
         for position, entry in records(instances, "annotations", instances_path)
     }
-    expressions: list[ReferringExpression] = []
+    expressions: list[Record] = []
     boxes_of_phrase: dict[tuple[str, str], set[int]] = {}
-    candidates: list[tuple[ReferringExpression, int]] = []
+    candidates: list[Record] = []
     seen: set[str] = set()
     for position, ref in records(load_plain_pickle(refs_path), None, refs_path):
         annotation_id = whole_number(ref, "ann_id", refs_path, position)
         key = coco_image_id(whole_number(ref, "image_id", refs_path, position))
-        split = text_of(required(ref, "split", refs_path, position))
-        if split not in SPLITS:
+        part = text_of(required(ref, "split", refs_path, position))
+        if part not in PARTS:
             raise ValueError(
-                f"Entry {position} of {refs_path} has the unknown split {split!r}, expected {', '.join(SPLITS)}."
+                f"Entry {position} of {refs_path} has the unknown split {part!r}, expected {', '.join(PARTS)}."
             )
         for _, sentence in records(ref, "sentences", refs_path):
             sentence_id = text_of(required(sentence, "sent_id", refs_path, position))
@@ -77,22 +96,34 @@ def read_expressions(folder: Path) -> tuple[list[ReferringExpression], dict[str,
                 removed["duplicate sentence id"] += 1
             elif not phrase:
                 removed["phrase is empty"] += 1
-            elif box is None or key not in images:
+            elif box is None or key not in there:
                 removed["phrase without box or image"] += 1
             elif box[2] <= 0 or box[3] <= 0:
                 removed["box without area"] += 1
             else:
                 seen.add(sentence_id)
-                expression = ReferringExpression(sentence_id, key, phrase, box, split)
-                candidates.append((expression, annotation_id))
+                candidates.append(_record(sentence_id, there[key], task, phrase, box, part))
                 boxes_of_phrase.setdefault((key, phrase.lower()), set()).add(annotation_id)
-    for expression, _ in candidates:
-        key = (expression.image_id, expression.phrase.lower())
-        if len(boxes_of_phrase[key]) > 1 and expression.split != "train":
+    for expression in candidates:
+        key = (expression.image_id, expression.words["expression"].lower())
+        if len(boxes_of_phrase[key]) > 1 and expression.part != "train":
             removed["phrase means several boxes"] += 1
         else:
             expressions.append(expression)
-    return expressions, images, removed
+    return expressions, there, removed
+
+
+def _record(sentence_id: str, image: CocoImage, task: str, phrase: str, box: Box, part: str) -> Record:
+    return Record(
+        sentence_id,
+        image.id,
+        task,
+        words={"expression": phrase},
+        box=box,
+        size=(image.width, image.height),
+        kind=expression_kind(phrase),
+        part=part,
+    )
 
 
 def _box(entry: dict[str, Any], path: Path, position: int) -> Box:

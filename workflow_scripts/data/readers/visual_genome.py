@@ -1,75 +1,73 @@
 """Visual Genome: `image_data.json`, `question_answers.json` and `relationships.json` (1.2 and 1.4)."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.config.base import Section
 from workflow_scripts.data.readers.coco import image_id as coco_image_id
-from workflow_scripts.data.readers.common import find_file, load_json, records, required, text_of, whole_number
+from workflow_scripts.data.readers.common import (
+    check_tasks,
+    find_file,
+    load_json,
+    records,
+    required,
+    text_of,
+    whole_number,
+)
+from workflow_scripts.data.records import Reading, Record
 
 
-@dataclass(frozen=True)
-class GenomeImage:
-    """A picture, in one of two folders on the server; width and height in pixels of the original.
+class Options(Section):
+    """The format has one form only."""
 
-    `coco_id` is that of the same picture in COCO, twelve digits; None for pictures that are not COCO's.
+
+def read(folder: Path, options: Options, tasks: frozenset[str]) -> Reading:
+    """Read the questions (task vqa) and the relationships (task relationship), of the tasks that are asked for only.
+
+    Duplicates, questions without words or answer, images without relationships and objects without names are counted,
+    not kept.
     """
-
-    id: str
-    url: str
-    width: int
-    height: int
-    coco_id: str | None = None
-
-
-@dataclass(frozen=True)
-class GenomeQuestion:
-    """A question about a picture with its answer."""
-
-    id: str
-    image_id: str
-    query: str
-    answer: str
-
-
-@dataclass(frozen=True)
-class GenomeRelationship:
-    """Subject, predicate and object by name."""
-
-    id: str
-    image_id: str
-    subject: str
-    predicate: str
-    object: str
-
-
-def read_images(folder: Path) -> tuple[dict[str, GenomeImage], Counter[str]]:
-    """Read `image_data.json`; of several entries with one id the first counts."""
-    path = find_file(folder, "image_data.json")
-    images: dict[str, GenomeImage] = {}
+    check_tasks(tasks, "vqa", "relationship")
     removed: Counter[str] = Counter()
+    found: list[Record] = []
+    if "vqa" in tasks:
+        found += _questions(folder, removed)
+    if "relationship" in tasks:
+        found += _relationships(folder, removed)
+    return Reading(found, removed)
+
+
+def images(folder: Path, options: Options) -> dict[str, str]:
+    """Return the URLs of the images by id; they lie in one of two folders on the server."""
+    return {key: url for key, (url, _) in _image_data(folder).items()}
+
+
+def twins(folder: Path, options: Options) -> dict[str, str]:
+    """Return the COCO ids, twelve digits, of the images that are COCO's, by id."""
+    return {key: coco_id for key, (_, coco_id) in _image_data(folder).items() if coco_id}
+
+
+def _image_data(folder: Path) -> dict[str, tuple[str, str | None]]:
+    """URL and COCO id by id; of several entries with one id the first counts."""
+    path = find_file(folder, "image_data.json")
+    found: dict[str, tuple[str, str | None]] = {}
     for position, entry in records(load_json(path), None, path):
         # Version 1.0 calls the field id, later ones image_id.
         key = text_of(entry.get("image_id", entry.get("id")))
         if not key:
             raise ValueError(f"Entry {position} of {path} has no field 'image_id'; the layout has changed.")
-        if key in images:
-            removed["duplicate image id"] += 1
-            continue
         url = text_of(required(entry, "url", path, position))
         has_twin = entry.get("coco_id") is not None
         twin = coco_image_id(whole_number(entry, "coco_id", path, position)) if has_twin else None
-        width, height = (whole_number(entry, name, path, position) for name in ("width", "height"))
-        images[key] = GenomeImage(key, url, width, height, twin)
-    return images, removed
+        found.setdefault(key, (url, twin))
+    return found
 
 
-def read_questions(folder: Path) -> tuple[list[GenomeQuestion], Counter[str]]:
-    """Read `question_answers.json`; duplicates and questions without words or answer are counted, not kept."""
+def _questions(folder: Path, removed: Counter[str]) -> Iterator[Record]:
+    """The questions of `question_answers.json`."""
     path = find_file(folder, "question_answers.json")
-    questions: list[GenomeQuestion] = []
-    removed: Counter[str] = Counter()
     seen: set[str] = set()
     for position, image in records(load_json(path), None, path):
         for _, entry in records(image, "qas", path):
@@ -82,15 +80,12 @@ def read_questions(folder: Path) -> tuple[list[GenomeQuestion], Counter[str]]:
                 removed["question or answer is empty"] += 1
             else:
                 seen.add(question_id)
-                questions.append(GenomeQuestion(question_id, image_id, query, answer))
-    return questions, removed
+                yield Record(f"qa-{question_id}", image_id, "vqa", query, (answer,))
 
 
-def read_relationships(folder: Path) -> tuple[list[GenomeRelationship], Counter[str]]:
-    """Read `relationships.json`, or 1.2's; images without any, objects without names and duplicates are counted."""
+def _relationships(folder: Path, removed: Counter[str]) -> Iterator[Record]:
+    """The relationships of `relationships.json`, or of 1.2's file."""
     path = find_file(folder, "relationships.json", "relationships_v1_2.json")
-    relationships: list[GenomeRelationship] = []
-    removed: Counter[str] = Counter()
     seen: set[str] = set()
     for position, image in records(load_json(path), None, path):
         image_id = text_of(required(image, "image_id", path, position))
@@ -109,8 +104,10 @@ def read_relationships(folder: Path) -> tuple[list[GenomeRelationship], Counter[
                 removed["predicate is empty"] += 1
             else:
                 seen.add(relationship_id)
-                relationships.append(GenomeRelationship(relationship_id, image_id, subject, predicate, object_))
-    return relationships, removed
+                answer = f"{subject} {predicate} {object_}"
+                words = {"subject": subject, "object": object_}
+                key = f"relationship-{relationship_id}"
+                yield Record(key, image_id, "relationship", answers=(answer,), words=words)
 
 
 def _name(thing: Any) -> str:

@@ -14,12 +14,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workflow_scripts.config.base import Section
+from workflow_scripts.data.readers.common import check_tasks
+from workflow_scripts.data.records import Reading, Record
+
 INDEX = "index.parquet"
 PICTURES = ("jpg", "jpeg", "png", "webp")
 BLOCK = 65_536
 _SCHEMA = pa.schema(
     [("id", pa.string()), ("tar", pa.string()), ("offset", pa.int64()), ("size", pa.int64()), ("text", pa.string())]
 )
+
+
+class Options(Section):
+    """The format has one form only."""
 
 
 def index_samples(folder: Path) -> Counter[str]:
@@ -111,9 +119,17 @@ def _read_tar(path: Path, removed: Counter[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def addresses(folder: Path, name: str) -> dict[str, str]:
-    """Return by id where the pictures lie: `archive://NAME/file.tar?offset=...&size=...`."""
+def read(folder: Path, options: Options, tasks: frozenset[str]) -> Reading:
+    """Read the captions in the order of their keys, block by block."""
+    check_tasks(tasks, "caption")
+    removed = index_samples(folder)
+    rows = read_samples(folder, ["id", "text"])
+    return Reading((Record(row["id"], row["id"], "caption", answers=(row["text"],)) for row in rows), removed, True)
+
+
+def images(folder: Path, options: Options) -> dict[str, str]:
+    """Return by id where the pictures lie in the folder: `file.tar?offset=...&size=...`."""
     return {
-        row["id"]: f"archive://{name}/{row['tar']}?offset={row['offset']}&size={row['size']}"
+        row["id"]: f"{row['tar']}?offset={row['offset']}&size={row['size']}"
         for row in read_samples(folder, ["id", "tar", "offset", "size"])
     }
