@@ -1,182 +1,164 @@
-"""Draw a finetuning mix: image, query and answer of several tasks in exact proportions."""
+"""Draw samples to learn from: image, query and answer of several tasks in exact proportions."""
 
 import argparse
 import logging
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from workflow_scripts.catalogue.benchmarks import split_part
+from workflow_scripts.catalogue.load import Catalogue, load_catalogue
 from workflow_scripts.command_line import run_command
-from workflow_scripts.config.data import MixSettings
-from workflow_scripts.data.boxes import format_box
-from workflow_scripts.data.captions import Caption
+from workflow_scripts.config.data import SamplesSettings
 from workflow_scripts.data.exclusions import EXCLUDED, read_exclusions
-from workflow_scripts.data.readers import daquar, flickr8k, minigpt4, okvqa, refcoco, visual_genome
-from workflow_scripts.data.shards import ImageSet
-from workflow_scripts.data.splits import Splits
-from workflow_scripts.data.statements import make_statements
-from workflow_scripts.data.tables import SAMPLE_SCHEMA, sorted_counts, write_table
-from workflow_scripts.data.templates import (
-    CAPTION_TEMPLATES,
-    DESCRIPTION_TEMPLATES,
-    EXPRESSION_TEMPLATES,
-    RELATIONSHIP_TEMPLATES,
-)
-from workflow_scripts.data.text import normalise_answer, normalise_caption, normalise_query
+from workflow_scripts.data.parts import NOT_FETCHED, PartSource, exact_counts, most, open_sources
+from workflow_scripts.data.records import Record
+from workflow_scripts.data.statements import Caption, make_statements
+from workflow_scripts.data.tables import dataset_of, sorted_counts, write_dataset
+from workflow_scripts.data.text import normalise_query
+from workflow_scripts.data.wording import Wording
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 logger = logging.getLogger("build_mix")
 
-Row = dict[str, str]
-DATA_SETS = ("visual_genome", "minigpt4", "okvqa", "refcoco", "daquar", "flickr8k")
-
 
 class Candidates:
-    """Samples to draw from, by task; queries that a template words are worded when drawn."""
+    """Samples of one source to draw from; queries that a template words are worded as they are read."""
 
-    def __init__(self, excluded: frozenset[str] = frozenset()) -> None:
-        self.excluded = excluded
-        self.by_task: dict[str, list[Row]] = {}
-        self.removed: Counter[str] = Counter()
+    def __init__(self, source: PartSource, removed: Counter[str], excluded: frozenset[str] = frozenset()) -> None:
+        self.source, self.removed, self.excluded = source, removed, excluded
 
-    def add(self, task: str, image_set: ImageSet, image_id: str, source_id: str, query: str, answer: str) -> None:
-        """Add a sample if its picture is there and it has words."""
-        query, answer = normalise_query(query), normalise_answer(answer) if task == "vqa" else normalise_query(answer)
-        if image_id not in image_set.images:
-            self.removed["picture could not be fetched"] += 1
-        elif image_set.key(image_id) in self.excluded:
+    def of(self, wording: Wording, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+        """Yield the samples of a part, and count what has no image or no words."""
+        if wording.of_statements:
+            yield from self._statements(wording, records)
+            return
+        for record in records:
+            if wording.about_captions and not self.source.asked_for(record.image_id):
+                continue
+            query = wording.query(record)
+            answer = wording.clean(record, record.said)
+            answers = wording.clean_all(record, record.spoken or record.answers)
+            own = record if wording.task == wording.native else None
+            more = {"answers": answers, "kind": wording.kind(own, query, answer), "group": record.group}
+            yield from self._row(wording, record.id, record.image_id, query, answer, record, more)
+
+    def _statements(self, wording: Wording, records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+        """Yield each caption as a statement that is true or not."""
+        captions = [
+            Caption(record.id, record.image_id, text)
+            for record in records
+            if (text := wording.caption(record)) and record.image_id in self.source.image_set.images
+        ]
+        for item in make_statements(captions, wording.templates, wording.rng):
+            query, answer = normalise_query(item.query), item.answer
+            more = {"answers": [answer], "kind": wording.kind(None, query, answer)}
+            yield from self._row(wording, item.id, item.image_id, query, answer, None, more)
+
+    def _row(
+        self,
+        wording: Wording,
+        sample_id: str,
+        image_id: str,
+        query: str,
+        answer: str,
+        record: Record | None,
+        more: Mapping[str, Any],
+    ) -> Iterator[dict[str, Any]]:
+        if image_id not in self.source.image_set.images:
+            self.removed[NOT_FETCHED] += 1
+        elif self.source.image_set.key(image_id) in self.excluded:
             self.removed[EXCLUDED] += 1
-        elif not answer or not query:
+        elif not answer or (wording.needs_query and not query):
             self.removed["query or answer is empty"] += 1
         else:
-            row = {"image": image_set.key(image_id), "query": query, "answer": answer, "task": task}
-            self.by_task.setdefault(task, []).append({**row, "source_id": source_id})
+            row = {"id": sample_id, "query": query, "answer": answer, "task": wording.task, **more}
+            yield {**row, **self.source.place(image_id, record)}
 
 
 def collect(
-    data_set: str, folder: Path, image_set: ImageSet, split_file: Path | None, seed: int, candidates: Candidates
-) -> None:
-    """Add the training samples of a data set; held-out images are left out and counted."""
-    rng = random.Random(f"{seed} wording {data_set}")
-    if data_set == "visual_genome":
-        _collect_genome(folder, image_set, Splits(image_set.name, split_file), rng, candidates)
-    elif data_set == "minigpt4":
-        descriptions, removed = minigpt4.read_descriptions(folder)
-        candidates.removed.update(removed)
-        for item in descriptions:
-            query = rng.choice(DESCRIPTION_TEMPLATES)
-            candidates.add("description", image_set, item.image_id, item.image_id, query, item.text)
-    elif data_set == "okvqa":
-        questions, removed = okvqa.read_questions(folder, "train2014")
-        candidates.removed.update(removed)
-        for item in questions:
-            candidates.add("okvqa", image_set, item.image_id, item.id, item.query, item.raw_answer)
-    elif data_set == "refcoco":
-        expressions, images, removed = refcoco.read_expressions(folder)
-        candidates.removed.update(removed)
-        for item in expressions:
-            if item.split != "train":
-                candidates.removed["held out"] += 1
-                continue
-            query = rng.choice(EXPRESSION_TEMPLATES).format(expression=item.phrase)
-            box = format_box(item.box, images[item.image_id].width, images[item.image_id].height)
-            candidates.add("refcoco", image_set, item.image_id, item.id, query, box)
-    elif data_set == "daquar":
-        asked, removed = daquar.read_questions(folder, "train")
-        candidates.removed.update(removed)
-        splits = Splits(image_set.name, split_file)
-        for item in asked:
-            if splits.of(item.image_id) == "train":
-                candidates.add("vqa", image_set, item.image_id, item.id, item.query, item.answer)
-            else:
-                candidates.removed["held out"] += 1
-    elif data_set == "flickr8k":
-        _collect_captions(folder, image_set, rng, candidates)
-    else:
-        raise ValueError(f"There is no mix of the data set {data_set!r}; choose from {', '.join(DATA_SETS)}.")
+    catalogue: Catalogue,
+    sources: Mapping[str, PartSource],
+    shares: Mapping[str, float],
+    seed: int,
+    removed: Counter[str],
+    excluded: frozenset[str] = frozenset(),
+) -> dict[str, "Dataset"]:
+    """Return the candidates of each part; what cannot be one is counted in `removed`."""
+    found: dict[str, Dataset] = {}
+    for data_set, source in sources.items():
+        rng = random.Random(f"{seed} wording {data_set}")
+        candidates = Candidates(source, removed, excluded)
+        parts = [part for part in shares if split_part(part)[0] == data_set]
+        for wording, records in source.records_of(catalogue, parts, rng, removed):
+            found[wording.part] = dataset_of(candidates.of(wording, records))
+    return {part: found[part] for part in shares}
 
 
-def _collect_genome(
-    folder: Path, image_set: ImageSet, splits: Splits, rng: random.Random, candidates: Candidates
-) -> None:
-    questions, removed = visual_genome.read_questions(folder)
-    candidates.removed.update(removed)
-    for item in questions:
-        if splits.of(item.image_id) == "train":
-            candidates.add("vqa", image_set, item.image_id, item.id, item.query, item.answer)
-        else:
-            candidates.removed["held out"] += 1
-    relationships, removed = visual_genome.read_relationships(folder)
-    candidates.removed.update(removed)
-    for item in relationships:
-        if splits.of(item.image_id) == "train":
-            query = rng.choice(RELATIONSHIP_TEMPLATES).format(subject=item.subject, object=item.object)
-            answer = f"{item.subject} {item.predicate} {item.object}"
-            candidates.add("relationship", image_set, item.image_id, item.id, query, answer)
-        else:
-            candidates.removed["held out"] += 1
+def labels(parts: Iterable[str]) -> dict[str, str]:
+    """Name each part by its task, and by its whole name where an earlier one has that task already."""
+    named: dict[str, str] = {}
+    for part in parts:
+        task = split_part(part)[1]
+        named[part] = part if task in named.values() else task
+    return named
 
 
-def _collect_captions(folder: Path, image_set: ImageSet, rng: random.Random, candidates: Candidates) -> None:
-    """Add each caption of the set's pictures as a description, and as a statement that is true or not."""
-    captions, removed = flickr8k.read_captions(folder)
-    candidates.removed.update(removed)
-    known = image_set.images.keys() | image_set.failed.keys()
-    there: list[Caption] = []
-    for item in captions:
-        text = normalise_caption(item.text)
-        if item.image_id not in known:
-            continue
-        query = rng.choice(CAPTION_TEMPLATES)
-        candidates.add("description", image_set, item.image_id, item.id, query, text)
-        if text and item.image_id in image_set.images:
-            there.append(Caption(item.id, item.image_id, text))
-    for statement in make_statements(there, rng):
-        candidates.add("is_true", image_set, statement.image_id, statement.id, statement.query, statement.answer)
+def draw(
+    candidates: Mapping[str, "Dataset"], settings: SamplesSettings, halved: frozenset[str] = frozenset()
+) -> "Dataset":
+    """Draw the samples without replacement and shuffle them; too few of a part are a ValueError.
 
-
-def exact_counts(total: int, shares: Mapping[str, float]) -> dict[str, int]:
-    """Share a total out in whole numbers that add up to it, by the largest remainder."""
-    exact = {task: total * share / sum(shares.values()) for task, share in shares.items()}
-    counts = {task: int(value + 1e-9) for task, value in exact.items()}
-    by_remainder = sorted(shares, key=lambda task: (-(exact[task] - counts[task]), list(shares).index(task)))
-    for task in by_remainder[: total - sum(counts.values())]:
-        counts[task] += 1
-    return counts
-
-
-def draw(candidates: Mapping[str, list[Row]], settings: MixSettings) -> list[Row]:
-    """Draw the mix without replacement and shuffle it; too few samples of a task are a ValueError.
-
-    As many statements are true as are false.
+    Of the parts in `halved` as many are answered yes as no.
     """
-    rows: list[Row] = []
-    for task, count in exact_counts(mix_size(candidates, settings), settings.shares).items():
-        there = candidates.get(task, [])
-        if len(there) < count:
+    from datasets import concatenate_datasets
+
+    shares = settings.shares
+    pools = {part: _pools(there, part in halved) for part, there in candidates.items()}
+    available = {part: len(pools[part]) * min(map(len, pools[part])) for part in pools}
+    drawn = []
+    named = labels(shares)
+    for part, count in exact_counts(_total(available, settings), shares).items():
+        if available[part] < count:
             raise ValueError(
-                f"The mix wants {count} samples of the task {task}, but there are {len(there)}; lower mix.samples to "
-                f"{int(len(there) / settings.shares[task])} or the share of {task}, or fetch more data."
+                f"The mix wants {count} samples of {part}, but there are {available[part]}; lower count to "
+                f"{int(available[part] / shares[part])} or the share of {part}, or fetch more data."
             )
-        rng = random.Random(f"{settings.seed} draw {task}")
-        if task == "is_true":
-            rows.extend(rng.sample([row for row in there if row["answer"] == "yes"], count - count // 2))
-            rows.extend(rng.sample([row for row in there if row["answer"] == "no"], count // 2))
-        else:
-            rows.extend(rng.sample(there, count))
-    random.Random(f"{settings.seed} order").shuffle(rows)
-    return rows
+        rng = random.Random(f"{settings.seed} draw {named[part]}")
+        of_each = exact_counts(count, dict.fromkeys(map(str, range(len(pools[part]))), 1.0)).values()
+        chosen = [
+            index for pool, wanted in zip(pools[part], of_each, strict=True) for index in rng.sample(pool, wanted)
+        ]
+        drawn.append(candidates[part].select(chosen))
+    samples = concatenate_datasets(drawn)
+    order = list(range(len(samples)))
+    random.Random(f"{settings.seed} order").shuffle(order)
+    return samples.select(order)
 
 
-def mix_size(candidates: Mapping[str, list[Row]], settings: MixSettings) -> int:
-    """Return how many samples the mix has: the wanted number, or all that the shares allow."""
-    if settings.samples is not None:
-        return settings.samples
-    fits = {task: int(len(candidates.get(task, [])) / share + 1e-9) for task, share in settings.shares.items()}
-    scarce = min(fits, key=lambda task: fits[task])
-    if not fits[scarce]:
-        raise ValueError(f"There is no sample of the task {scarce}, of which the mix wants a share; fetch more data.")
-    return fits[scarce]
+def _pools(there: "Dataset", halved: bool) -> list[Sequence[int]]:
+    """The rows that are drawn from together: all, or those with the answer yes and those with no."""
+    if not halved:
+        return [range(len(there))]
+    answers = there["answer"][:]
+    return [[row for row, answer in enumerate(answers) if answer == word] for word in ("yes", "no")]
+
+
+def _total(available: Mapping[str, int], settings: SamplesSettings) -> int:
+    """How many samples there are to be: the wanted number, or all that the shares allow."""
+    if settings.count is not None:
+        return settings.count
+    total = most(available, settings.shares)
+    if not total:
+        scarce = min(settings.shares, key=lambda part: available[part] / settings.shares[part])
+        raise ValueError(
+            f"There is no sample of {scarce}, or too few for its share of {settings.shares[scarce]}; fetch more data."
+        )
+    return total
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -188,26 +170,32 @@ def main(argv: Sequence[str] | None = None) -> None:
         action="append",
         required=True,
         metavar=("DATA_SET", "ANNOTATIONS", "IMAGES"),
-        help=f"one of {', '.join(DATA_SETS)}, folder of its annotations, folder of its pictures",
+        help="data set of the catalogue, folder of its files, folder of its stored images; one for each data set",
     )
-    parser.add_argument("--settings", default="{}", help="JSON of MixSettings")
+    parser.add_argument("--settings", required=True, help="JSON of SamplesSettings, whose parts have shares")
     parser.add_argument("--split-file", type=Path, help="JSON {image set: {split: [ids]}}; else by hash of the id")
-    parser.add_argument("--exclude", type=Path, help="list of pictures to leave out (list_exclusions)")
+    parser.add_argument("--exclude", type=Path, help="list of images to leave out (list_exclusions)")
+    parser.add_argument("--catalogue", nargs="*", default=[], help="files or folders of rows beside the project's own")
     parser.add_argument("--output", type=Path, required=True, help="folder for samples.parquet and manifest.json")
     arguments = parser.parse_args(argv)
-    settings = MixSettings.model_validate_json(arguments.settings)
-    candidates = Candidates(read_exclusions(arguments.exclude))
-    for data_set, annotations, images in arguments.source:
-        image_set = ImageSet.open(Path(images))
-        collect(data_set, Path(annotations), image_set, arguments.split_file, settings.seed, candidates)
-    rows = draw(candidates.by_task, settings)
+    settings = SamplesSettings.model_validate_json(arguments.settings)
+    if not settings.is_drawn:
+        raise ValueError("A mix needs the share of each part; a list of parts is filtered (filter_pairs).")
+    catalogue = load_catalogue(arguments.catalogue)
+    sources = open_sources(catalogue, arguments.source, settings.shares, "train", arguments.split_file)
+    removed: Counter[str] = Counter()
+    excluded = read_exclusions(arguments.exclude)
+    candidates = collect(catalogue, sources, settings.shares, settings.seed, removed, excluded)
+    halved = frozenset(part for part in settings.shares if catalogue.task(split_part(part)[1]).statements)
+    named = labels(settings.shares)
     more = {
-        "available": {task: len(there) for task, there in sorted(candidates.by_task.items())},
-        "removed": sorted_counts(candidates.removed),
+        "available": dict(sorted((named[part], len(there)) for part, there in candidates.items())),
+        "removed": sorted_counts(removed),
         "settings": settings.defining(),
     }
-    manifest = write_table(arguments.output, "samples.parquet", rows, SAMPLE_SCHEMA, more)
-    logger.info("%d samples: %s", len(rows), manifest["tasks"])
+    samples = draw(candidates, settings, halved)
+    manifest = write_dataset(arguments.output, "samples.parquet", samples, more)
+    logger.info("%d samples: %s", len(samples), manifest["tasks"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Merge the captions of several image sets, clean them, and keep those whose picture was fetched."""
+"""Merge the captions of several data sets, clean them, and keep those whose image was fetched."""
 
 import argparse
 import logging
@@ -6,17 +6,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from workflow_scripts.catalogue.benchmarks import CAPTION
+from workflow_scripts.catalogue.data_sets import SPLIT_NAMES
+from workflow_scripts.catalogue.load import load_catalogue
 from workflow_scripts.command_line import progress, run_command
 from workflow_scripts.config.data import FilterSettings
-from workflow_scripts.data.captions import Caption, iterate_captions
 from workflow_scripts.data.exclusions import EXCLUDED, read_exclusions
 from workflow_scripts.data.outcomes import NOT_ASKED_FOR, Outcomes
-from workflow_scripts.data.shards import ImageSet
+from workflow_scripts.data.parts import HELD_OUT, NOT_FETCHED, PartSource
+from workflow_scripts.data.records import Record
 from workflow_scripts.data.table_writer import TableWriter
-from workflow_scripts.data.tables import PAIR_SCHEMA, sorted_counts
+from workflow_scripts.data.tables import sorted_counts
 from workflow_scripts.data.text import collapse_whitespace, count_tokens, normalise_caption
-from workflow_scripts.sources.registry import TABLE, load_registry
 
 logger = logging.getLogger("filter_pairs")
 
@@ -33,38 +36,39 @@ class SourceCounts:
 
 
 def filter_captions(
-    captions: Iterable[Caption],
+    records: Iterable[Record],
+    source: PartSource,
     outcomes: Outcomes,
-    image_set: str,
     settings: FilterSettings,
     counts: SourceCounts,
     excluded: frozenset[str] = frozenset(),
-) -> Iterator[dict[str, str]]:
-    """Yield the kept pairs of one image set as rows of the table; counts the others in `counts.removed`.
+) -> Iterator[dict[str, Any]]:
+    """Yield the kept pairs of one source as rows of the table; counts the others in `counts.removed`.
 
-    Of equal captions of one picture the first stays; what a picture's captions were is forgotten with the picture where
-    captions come in the order of pictures.
+    Of equal captions of one image the first stays; what an image's captions were is forgotten with the image where
+    captions come in the order of images.
     """
     seen: set[tuple[str, str]] = set()
     current = ""
-    for caption in captions:
+    for record in records:
         counts.captions += 1
-        image_id = caption.image_id
+        image_id = record.image_id
         shard = outcomes.of(image_id)
         if shard == NOT_ASKED_FOR:
             counts.not_asked_for += 1
             continue
-        if shard is None:
-            counts.removed["picture could not be fetched"] += 1
+        if not source.keeps(record):
+            counts.removed[HELD_OUT] += 1
             continue
-        if f"{image_set}/{image_id}" in excluded:
+        if shard is None:
+            counts.removed[NOT_FETCHED] += 1
+            continue
+        key = source.image_set.key(image_id)
+        if key in excluded:
             counts.removed[EXCLUDED] += 1
             continue
-        text = (
-            normalise_caption(caption.text)
-            if settings.lower_case_without_punctuation
-            else collapse_whitespace(caption.text)
-        )
+        clean = normalise_caption if settings.lower_case_without_punctuation else collapse_whitespace
+        text = clean(record.said)
         tokens = count_tokens(text)
         if outcomes.in_order and image_id != current:
             seen.clear()
@@ -81,50 +85,49 @@ def filter_captions(
             seen.add((image_id, text))
             counts.kept += 1
             counts.tokens += tokens
-            yield {
-                "image": f"{image_set}/{image_id}",
-                "query": "",
-                "answer": text,
-                "task": "caption",
-                "source_id": caption.id,
-                "shard": shard,
-            }
+            row = {"id": record.id, "image": key, "query": "", "answer": text, "task": CAPTION, "kind": CAPTION}
+            yield {**row, "data_set": source.data_set, "shard": shard}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Command line: `--source IMAGE_SET ANNOTATIONS IMAGES [--source ...] --settings JSON --output DIR`."""
+    """Command line: `--source DATA_SET SPLIT ANNOTATIONS IMAGES [--source ...] --settings JSON --output DIR`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--source",
-        nargs=3,
+        nargs=4,
         action="append",
         required=True,
-        metavar=("IMAGE_SET", "ANNOTATIONS", "IMAGES"),
-        help="registered image set, folder of its annotations, folder of its pictures; may be given several times",
+        metavar=("DATA_SET", "SPLIT", "ANNOTATIONS", "IMAGES"),
+        help="data set of the catalogue, its split, folder of its files, folder of its stored images; may be repeated",
     )
     parser.add_argument("--settings", default="{}", help="JSON of FilterSettings")
     parser.add_argument("--output", type=Path, required=True, help="folder for samples.parquet and manifest.json")
-    parser.add_argument("--exclude", type=Path, help="list of pictures to leave out (list_exclusions)")
-    parser.add_argument("--registry", type=Path, default=TABLE)
+    parser.add_argument("--exclude", type=Path, help="list of images to leave out (list_exclusions)")
+    parser.add_argument("--catalogue", nargs="*", default=[], help="files or folders of rows beside the project's own")
     arguments = parser.parse_args(argv)
     settings = FilterSettings.model_validate_json(arguments.settings)
-    registry = load_registry(arguments.registry)
+    catalogue = load_catalogue(arguments.catalogue)
     excluded = read_exclusions(arguments.exclude)
+    sources = []
+    for data_set, split, annotations, images in arguments.source:
+        catalogue.native_task(f"{data_set}/{CAPTION}")
+        if split not in SPLIT_NAMES:
+            raise ValueError(f"--source {data_set} {split}: a split is one of {', '.join(SPLIT_NAMES)}.")
+        sources.append(PartSource(catalogue, data_set, split, Path(annotations), Path(images)))
     found: dict[str, tuple[SourceCounts, Counter[str]]] = {}
 
-    def pairs() -> Iterator[dict[str, str]]:
-        for name, annotations, images in arguments.source:
-            captions, not_read, in_order = iterate_captions(registry.image_set(name).lists[0], Path(annotations))
-            image_set = ImageSet.open(Path(images))
-            if image_set.name != name:
-                raise ValueError(f"{images} holds the image set {image_set.name}, but {name} was asked for.")
+    def pairs() -> Iterator[dict[str, Any]]:
+        for source in sources:
+            reading = source.read(CAPTION)
+            name = source.image_set.name
+            name = f"{source.data_set} ({name})" if name in found else name
             counts = SourceCounts()
-            found[name] = (counts, not_read)
-            shown = progress(captions, None, f"captions of {name}")
-            outcomes = Outcomes(image_set.folder, in_order)
-            yield from filter_captions(shown, outcomes, name, settings, counts, excluded)
+            found[name] = (counts, reading.removed)
+            shown = progress(reading.records, None, f"captions of {name}")
+            outcomes = Outcomes(source.image_set.folder, reading.in_order)
+            yield from filter_captions(shown, source, outcomes, settings, counts, excluded)
 
-    with TableWriter(arguments.output, "samples.parquet", PAIR_SCHEMA) as table:
+    with TableWriter(arguments.output, "samples.parquet") as table:
         table.write(pairs())
         removed = sum((counts.removed + not_read for counts, not_read in found.values()), Counter())
         if not table.count:

@@ -1,16 +1,24 @@
-"""True and false statements about photographs, both in people's words: a caption of this one, or of another one."""
+"""True and false statements about images, both in people's words: a caption of this one, or of another one."""
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workflow_scripts.data.captions import Caption
-from workflow_scripts.data.templates import IS_TRUE_TEMPLATE
+from workflow_scripts.data.wording import choose
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A caption as it is said of an image."""
+
+    id: str
+    image_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
-    """Is this caption true of this picture? The id tells the caption and whether it is its own."""
+    """Is this caption true of this image? The id tells the caption and whether it is its own."""
 
     id: str
     image_id: str
@@ -18,14 +26,14 @@ class Statement:
     answer: str
 
 
-def make_statements(captions: Sequence[Caption], rng: random.Random) -> list[Statement]:
-    """Say each caption twice: of its own picture (yes) and of another one (no), the same number for each picture.
+def make_statements(captions: Sequence[Caption], templates: Sequence[str], rng: random.Random) -> list[Statement]:
+    """Say each caption twice: of its own image (yes) and of another one (no), the same number for each image.
 
-    So neither the words of a caption nor the picture alone tell the answer. Captions that two pictures share are not
-    said of either's picture as false.
+    So neither the words of a caption nor the image alone tell the answer. Captions that two images share are not said
+    of either's image as false.
 
     Raises:
-        ValueError: no such exchange of captions was found, since there are too few pictures.
+        ValueError: no such exchange of captions was found, since there are too few images.
     """
     own: dict[str, set[str]] = {}
     for caption in captions:
@@ -41,11 +49,11 @@ def make_statements(captions: Sequence[Caption], rng: random.Random) -> list[Sta
             others[place], others[other] = others[other], others[place]
     else:
         raise ValueError(
-            f"{len(captions)} captions of {len(own)} pictures are too few, or too alike, to say each of another one."
+            f"{len(captions)} captions of {len(own)} images are too few, or too alike, to say each of another one."
         )
     statements = []
     for caption, other in zip(captions, others, strict=True):
-        query = IS_TRUE_TEMPLATE.format(caption=caption.text)
+        query = choose(templates, rng).format(caption=caption.text)
         statements.append(Statement(f"{caption.id}-yes", caption.image_id, query, "yes"))
         statements.append(Statement(f"{caption.id}-no", other, query, "no"))
     return statements

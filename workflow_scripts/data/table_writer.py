@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflow_scripts.command_line import write_json
+from workflow_scripts.data.tables import SCHEMA, arrow_blocks
 from workflow_scripts.digests import Distinct
 from workflow_scripts.identity import sha256_of_file
 
@@ -24,24 +24,28 @@ class TableWriter:
     What is not finished when the block ends is deleted. Images are counted by eight bytes of a digest each.
     """
 
-    def __init__(self, folder: Path, name: str, schema: pa.Schema) -> None:
+    def __init__(self, folder: Path, name: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._name, self._schema = folder, name, schema
+        self._folder, self._name = folder, name
         self._temporary = folder / f".{name}.part"
-        self._writer = pq.ParquetWriter(self._temporary, schema)
+        self._writer = pq.ParquetWriter(self._temporary, SCHEMA)
         self._tasks: Counter[str] = Counter()
+        self._data_sets: Counter[str] = Counter()
         self._images = Distinct()
         self.count = 0
 
     def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Append rows, which may be more than memory holds."""
-        left = iter(rows)
-        while block := list(islice(left, BLOCK)):
-            columns = {field.name: [row.get(field.name) for row in block] for field in self._schema}
-            self._writer.write_table(pa.table(columns, schema=self._schema))
-            self._tasks.update(row["task"] for row in block)
-            self._images.add(row["image"] for row in block)
-            self.count += len(block)
+        for block in arrow_blocks(rows, BLOCK):
+            self.append(block)
+
+    def append(self, block: pa.Table) -> None:
+        """Append a table of the schema as a row group."""
+        self._writer.write_table(block)
+        self._tasks.update(_counts(block["task"]))
+        self._data_sets.update(_counts(block["data_set"]))
+        self._images.add(block["image"].to_pylist())
+        self.count += len(block)
 
     def finish(self, more: Mapping[str, Any]) -> dict[str, Any]:
         """Put the table under its name and write the manifest: count, sha256, tasks, images and what `more` holds."""
@@ -53,6 +57,7 @@ class TableWriter:
             "count": self.count,
             "sha256": sha256_of_file(path),
             "tasks": dict(sorted(self._tasks.items())),
+            "data_sets": dict(sorted(self._data_sets.items())),
             "images": self._images.count(),
             **more,
         }
@@ -67,3 +72,8 @@ class TableWriter:
     ) -> None:
         self._writer.close()
         self._temporary.unlink(missing_ok=True)
+
+
+def _counts(column: pa.ChunkedArray) -> dict[str, int]:
+    """How often each text stands in a column; null is not counted."""
+    return {entry["values"]: entry["counts"] for entry in column.drop_null().value_counts().to_pylist()}

@@ -1,56 +1,106 @@
-"""Write tables of samples and questions, each with the manifest that says what it holds."""
+"""Tables of samples and questions, each with the manifest that says what it holds.
 
-import hashlib
+All of them have one schema, and open with `datasets.load_dataset("parquet", data_files=...)` as they are. In samples,
+`answer` is what is learned and `answers` are other ways to say it; a table of captions only leaves them out, as it would
+say everything twice.
+"""
+
+import json
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from workflow_scripts.command_line import write_json
+from workflow_scripts.identity import sha256_of_file
 
-SAMPLE_SCHEMA = pa.schema([(name, pa.string()) for name in ("image", "query", "answer", "task", "source_id")])
-PAIR_SCHEMA = SAMPLE_SCHEMA.append(pa.field("shard", pa.string()))
-QUESTION_SCHEMA = pa.schema(
-    [
-        ("question_id", pa.string()),
-        ("image", pa.string()),
-        ("query", pa.string()),
-        ("answer", pa.string()),
-        ("answers", pa.list_(pa.string())),
-        ("task", pa.string()),
-        ("image_width", pa.int32()),
-        ("image_height", pa.int32()),
-        ("box", pa.list_(pa.float64())),
-        ("kind", pa.string()),
-        ("group", pa.string()),
-    ]
+if TYPE_CHECKING:
+    import pandas as pd
+    from datasets import Dataset
+
+BLOCK = 20_000
+"""Rows that are turned into columns at a time."""
+
+_TYPES = {"string": pa.string(), "int32": pa.int32(), "float64": pa.float64()}
+_COLUMNS: dict[str, str | list[str]] = {
+    "id": "string",
+    "image": "string",
+    "query": "string",
+    "answer": "string",
+    "answers": ["string"],
+    "task": "string",
+    "data_set": "string",
+    "kind": "string",
+    "group": "string",
+    # Not of length 4 by its type: Parquet cannot be read back where a list of fixed length is null.
+    "box": ["float64"],
+    "image_width": "int32",
+    "image_height": "int32",
+    "shard": "string",
+}
+
+
+def _feature(kind: str | list[str]) -> dict[str, Any]:
+    """A column as `datasets` writes it into the metadata of a file, so that nobody has to import it for that."""
+    if isinstance(kind, list):
+        return {"feature": _feature(kind[0]), "_type": "List"}
+    return {"dtype": kind, "_type": "Value"}
+
+
+SCHEMA = pa.schema(
+    [(name, pa.list_(_TYPES[kind[0]]) if isinstance(kind, list) else _TYPES[kind]) for name, kind in _COLUMNS.items()],
+    {"huggingface": json.dumps({"info": {"features": {name: _feature(kind) for name, kind in _COLUMNS.items()}}})},
 )
 
 
-def write_table(
-    folder: Path, name: str, rows: Sequence[Mapping[str, Any]], schema: pa.Schema, more: Mapping[str, Any]
-) -> dict[str, Any]:
+def arrow_blocks(rows: Iterable[Mapping[str, Any]], size: int = BLOCK) -> Iterator[pa.Table]:
+    """Yield rows as tables of `size` rows; a column that a row has not is null."""
+    left = iter(rows)
+    while block := list(islice(left, size)):
+        yield pa.table({name: [row.get(name) for row in block] for name in SCHEMA.names}, schema=SCHEMA)
+
+
+def dataset_of(rows: Iterable[Mapping[str, Any]]) -> "Dataset":
+    """Return rows as a data set of `datasets`, in memory."""
+    from datasets import Dataset
+
+    return Dataset(pa.concat_tables([SCHEMA.empty_table(), *arrow_blocks(rows)]))
+
+
+def write_dataset(folder: Path, name: str, dataset: "Dataset", more: Mapping[str, Any]) -> dict[str, Any]:
     """Write `<folder>/<name>` and, last, manifest.json with count, sha256, tasks, images and what `more` holds."""
+    import datasets
+
+    datasets.disable_progress_bars()
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
-    table = pa.table({field.name: [row.get(field.name) for row in rows] for field in schema}, schema=schema)
-    temporary = folder / f".{name}.part"
-    pq.write_table(table, temporary)
+    path, temporary = folder / name, folder / f".{name}.part"
+    dataset.to_parquet(temporary)
     temporary.replace(path)
+    frame = dataset.select_columns(["task", "image", "data_set"]).to_pandas()
     manifest = {
         "file": name,
-        "count": len(rows),
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "tasks": dict(sorted(Counter(row["task"] for row in rows).items())),
-        "images": len({row["image"] for row in rows}),
+        "count": len(dataset),
+        "sha256": sha256_of_file(path),
+        "tasks": dict(sorted(counts_of(frame["task"]).items())),
+        "data_sets": dict(sorted(counts_of(frame["data_set"]).items())),
+        "images": int(frame["image"].nunique()),
         **more,
     }
     write_json(folder / "manifest.json", manifest)
     return manifest
+
+
+def write_table(folder: Path, name: str, rows: Iterable[Mapping[str, Any]], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Write rows as `write_dataset` does."""
+    return write_dataset(folder, name, dataset_of(rows), more)
+
+
+def counts_of(values: "pd.Series") -> dict[str, int]:
+    """Return how often each value stands in a column, the most frequent first, equals by name; null is not counted."""
+    return sorted_counts({str(value): int(count) for value, count in values.value_counts().items()})
 
 
 def sorted_counts(counts: Mapping[str, int]) -> dict[str, int]:
