@@ -6,7 +6,6 @@ from tiny_feature_extractor import build_tiny_model
 
 from workflow_scripts.features.attention_map import AttentionMap, attention_map
 from workflow_scripts.models.blip2 import ConvolutionalStem
-from workflow_scripts.models.efficientnet import EfficientNetEncoder
 from workflow_scripts.models.feature_extractor import FeatureExtractor
 
 
@@ -78,18 +77,22 @@ def test_weights_that_are_equal_everywhere_leave_the_picture_as_it_is():
     assert lit.getcolors() == [(900, (255, 0, 0))]
 
 
-@pytest.mark.parametrize(
-    ("encoder", "said"),
-    [(ConvolutionalStem(256, 16, 32), -0.5), (EfficientNetEncoder().network, 0.5)],
-    ids=["our stem", "EfficientNet"],
-)
-def test_tokens_see_as_far_from_the_middle_of_their_cells_as_their_convolutions_drift(encoder, said):
+def test_tokens_of_our_stem_see_as_far_from_the_middle_of_their_cells_as_its_convolutions_drift():
     """Output i of a convolution of kernel k, stride 2 and p columns of padding is over column 2 i + (k - 1) / 2 - p."""
     centre, cell = 0.0, 1
-    strided = [one for one in encoder.modules() if isinstance(one, torch.nn.Conv2d) and tuple(one.stride) == (2, 2)]
+    stem = ConvolutionalStem(256, 16, 32)
+    strided = [one for one in stem.modules() if isinstance(one, torch.nn.Conv2d) and tuple(one.stride) == (2, 2)]
     for one in reversed(strided):
-        padding = one.static_padding.padding[0] if hasattr(one, "static_padding") else one.padding[0]
-        centre = 2 * centre + (one.kernel_size[0] - 1) / 2 - padding
+        centre = 2 * centre + (one.kernel_size[0] - 1) / 2 - one.padding[0]
         cell *= 2
-    assert cell in (16, 32)
-    assert (centre + 0.5) / cell - 0.5 == pytest.approx(said, abs=0.04)
+    assert cell == 16
+    assert (centre + 0.5) / cell - 0.5 == pytest.approx(-0.5, abs=0.04)
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "efficientnet_lite0", "resnet18", "vit_tiny_patch16_224"])
+def test_a_map_behind_a_network_of_timm_is_drawn_where_its_tokens_see(name, picture, tmp_path):
+    model = build_tiny_model(tmp_path, ["kite"], vit_model=f"timm/{name}", image_size=96)
+    found = attention_map(FeatureExtractor(model), picture, "kite")
+    side = round(model.visual_encoder.sizes.tokens**0.5)
+    assert found.weights.shape == (side, side)
+    assert found.shift == {"tf_efficientnet_lite0": 0.5, "vit_tiny_patch16_224": 0.0}.get(name, -0.5)

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from efficientnet_lite_pytorch import EfficientNet
 from image_sets import noise, write_image_set
+from safetensors.torch import save_file
 from tiny_feature_extractor import write_tiny_extractor
 
 from workflow_scripts.features.store import FeatureStore
 from workflow_scripts.features.token_store import TokenStores
+from workflow_scripts.models.timm_encoder import PLACE_WIDTH, TimmEncoder, with_places
 
 pytestmark = pytest.mark.slow
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.slow
 def weights(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("vision") / "efficientnet.pth"
-    torch.save(EfficientNet.from_name("efficientnet-lite0").state_dict(), path)
+    torch.save(TimmEncoder("timm/tf_efficientnet_lite0", 224).network.state_dict(), path)
     return path
 
 
@@ -32,14 +33,15 @@ def images(tmp_path_factory):
 @pytest.fixture(scope="module")
 def feature_extractor(tmp_path_factory, weights):
     folder = tmp_path_factory.mktemp("feature_extractor")
-    sizes = {"vit_model": "efficientnet_lite0", "image_size": 224}
+    sizes = {"vit_model": "timm/tf_efficientnet_lite0", "image_size": 224}
     return write_tiny_extractor(folder, ["a", "kite"], vision_weights=weights, **sizes)
 
 
-def encode(images, weights, output):
+def encode(images, weights, output, *options):
     from workflow_scripts.features.encode_images import main
 
-    main(["--images", str(images), "--weights", str(weights), "--output", str(output), "--batch-size", "2"])
+    files = ["--images", str(images), "--weights", str(weights), "--output", str(output)]
+    main([*files, "--batch-size", "2", *options])
     return TokenStores.open(output)
 
 
@@ -74,7 +76,7 @@ def test_an_interrupted_encoding_reads_only_the_shards_that_are_missing(images, 
 
 def test_tokens_of_another_encoder_are_refused(images, weights, feature_extractor, tmp_path):
     other = tmp_path / "other.pth"
-    torch.save(EfficientNet.from_name("efficientnet-lite0").state_dict(), other)
+    torch.save(TimmEncoder("timm/tf_efficientnet_lite0", 224).network.state_dict(), other)
     encode(images, other, tmp_path / "tokens")
     with pytest.raises(ValueError, match="another vision encoder"):
         extract(feature_extractor, tmp_path / "features", "--tokens", tmp_path / "tokens")
@@ -87,9 +89,28 @@ def test_a_file_that_holds_no_encoder_is_named(images, tmp_path):
         encode(images, broken, tmp_path / "tokens")
 
 
-def test_places_have_one_length_and_differ():
-    from workflow_scripts.models.efficientnet import PLACE_WIDTH, with_places
+@pytest.mark.parametrize(
+    ("name", "shape"), [("resnet18", (1, 9, 512)), ("vit_tiny_patch16_224", (1, 36, 192))], ids=["convolutions", "ViT"]
+)
+def test_another_encoder_is_a_name_and_its_weights(images, tmp_path, name, shape):
+    options = {"vit_model": f"timm/{name}", "image_size": 96}
+    weights = tmp_path / "published.safetensors"
+    save_file(TimmEncoder(**options).network.state_dict(), weights)
+    tokens = encode(images, weights, tmp_path / "tokens", "--vit-model", f"timm/{name}", "--image-size", "96")
+    assert tokens.at(np.array([0])).shape == shape
+    extractor = write_tiny_extractor(tmp_path / "extractor", ["a", "kite"], vision_weights=weights, **options)
+    from_tokens = extract(extractor, tmp_path / "one", "--tokens", tmp_path / "tokens")
+    from_pictures = extract(extractor, tmp_path / "two", "--images", images)
+    found, expected = (store.query_output(["set/a", "set/c"]) for store in (from_tokens, from_pictures))
+    np.testing.assert_allclose(found, expected, atol=0.02, rtol=0.02)
 
+
+def test_an_encoder_of_lavis_is_not_encoded_ahead(images, weights, tmp_path):
+    with pytest.raises(ValueError, match=r"--vit-model eva_clip_g: only the tokens of timm/<name>"):
+        encode(images, weights, tmp_path, "--vit-model", "eva_clip_g")
+
+
+def test_places_have_one_length_and_differ():
     places = with_places(torch.zeros(2, 49, 4))[..., -PLACE_WIDTH:]
     torch.testing.assert_close(places.norm(dim=-1), places[0, 0].norm().expand(2, 49))
     assert torch.cdist(places[0], places[0]).add(torch.eye(49) * 9).min() > 1

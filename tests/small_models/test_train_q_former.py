@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from efficientnet_lite_pytorch import EfficientNet
 from safetensors.torch import load_file
 from tiny_feature_extractor import tiny_geometry
 
@@ -22,6 +21,7 @@ from workflow_scripts.features.token_store import TokenWriter
 from workflow_scripts.models.blip2 import SPECIAL_TOKENS, build_blip2_qformer, start_from_bert
 from workflow_scripts.models.feature_extractor import FeatureExtractor, load_feature_extractor
 from workflow_scripts.models.linear_baseline import LinearBaseline
+from workflow_scripts.models.timm_encoder import TimmEncoder
 from workflow_scripts.small_models import train_q_former as trainer
 from workflow_scripts.small_models.linear_start import start_queries
 from workflow_scripts.small_models.retrieval_teacher import normed_tokens, solve_teacher
@@ -32,7 +32,7 @@ from workflow_scripts.small_models.train_linear_baseline import train_linear_bas
 WORDS = ("dog", "cat", "boat", "kite", "runs", "sits", "a", "the", "red", "blue")
 THINGS = WORDS[:4]
 GEOMETRY = tiny_geometry(
-    vit_model="efficientnet_lite0",
+    vit_model="timm/tf_efficientnet_lite0",
     image_size=224,
     qformer_intermediate=64,
     qformer_dropout=0.0,
@@ -68,7 +68,7 @@ def text_encoder(tmp_path_factory):
 def vision_weights(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("vision") / "efficientnet.pth"
-    torch.save(EfficientNet.from_name("efficientnet-lite0").state_dict(), path)
+    torch.save(TimmEncoder("timm/tf_efficientnet_lite0", 224).network.state_dict(), path)
     return path
 
 

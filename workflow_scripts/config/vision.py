@@ -2,20 +2,25 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from workflow_scripts.config.base import Section
+from workflow_scripts.config.timm_names import PREFIX, check_timm_name
+
+LAVIS_ENCODERS = ("eva_small", "eva_clip_g", "clip_L")
 
 
 class QformerGeometry(Section):
     """What a LAVIS `Blip2Qformer` is built from; kept as config.json beside its checkpoint.
 
-    With `vit_model` "eva_clip_g" or "clip_L" the vision encoder is LAVIS's own in full size, with "efficientnet_lite0"
-    a convolutional network for pictures of 224 pixels; the fields of the small one are without effect then.
+    With `vit_model` "eva_clip_g" or "clip_L" the vision encoder is LAVIS's own in full size, with "timm/<name>" that
+    network of timm's, as "timm/tf_efficientnet_lite0"; the fields of the small one are without effect then.
     """
 
-    vit_model: Literal["eva_small", "eva_clip_g", "clip_L", "efficientnet_lite0"] = Field(
-        "eva_small", description="LAVIS's EVA vision transformer in small, or one that others pretrained."
+    vit_model: str = Field(
+        "eva_small",
+        description="LAVIS's EVA vision transformer in small, or one that others pretrained: eva_clip_g, clip_L, "
+        "timm/<name>.",
     )
     image_size: int = Field(96, ge=32, le=1024, description="Side of the pictures in pixels.")
     vit_patch_size: int = Field(16, ge=4, le=32, description="Side of a patch, which is one token.")
@@ -34,6 +39,18 @@ class QformerGeometry(Section):
     cross_attention_freq: int = Field(2, ge=1, le=12, description="Every which layer looks at the picture.")
     embed_dim: int = Field(256, ge=8, le=2048, description="Width of the space in which pictures and texts meet.")
     max_text_length: int = Field(32, ge=4, le=512, description="Longest text in tokens.")
+
+    @field_validator("vit_model")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name.startswith(PREFIX):
+            check_timm_name(name.removeprefix(PREFIX))
+        elif name not in LAVIS_ENCODERS:
+            raise ValueError(
+                f"{name!r} is no vision encoder; it is one of {', '.join(LAVIS_ENCODERS)}, or {PREFIX} and the name of "
+                f"one of timm's networks, as {PREFIX}tf_efficientnet_lite0"
+            )
+        return name
 
 
 class FeatureExtractorSettings(Section):

@@ -110,13 +110,12 @@ def _square(weights: np.ndarray) -> np.ndarray:
 def _token_shift(extractor: "FeatureExtractor") -> float:
     """How far a token sees from the middle of its cell: convolutions of stride 2 drift by their padding.
 
-    Padded on both sides, as in our stem, a token is in the middle of its cell's upper left corner; padded on the right
-    and below only, as in EfficientNet, of its lower right one.
+    Padded on both sides, as in our stem, a token is in the middle of its cell's upper left corner.
     """
     from workflow_scripts.models.blip2 import ConvolutionalStem
-    from workflow_scripts.models.efficientnet import EfficientNetEncoder
+    from workflow_scripts.models.timm_encoder import TimmEncoder
 
     encoder = extractor.model.visual_encoder
-    if isinstance(encoder, EfficientNetEncoder):
-        return 0.5
+    if isinstance(encoder, TimmEncoder):
+        return encoder.sizes.token_shift
     return -0.5 if isinstance(getattr(encoder, "patch_embed", None), ConvolutionalStem) else 0.0

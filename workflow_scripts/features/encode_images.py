@@ -10,29 +10,33 @@ from pathlib import Path
 import numpy as np
 
 from workflow_scripts.command_line import progress, read_json, run_command
+from workflow_scripts.config.timm_names import PREFIX, check_timm_name
 from workflow_scripts.features.token_store import TokenWriter
 from workflow_scripts.identity import sha256_of_file
 
 log = logging.getLogger(__name__)
-IMAGE_SIZE = 224
+VIT_MODEL, IMAGE_SIZE = "timm/tf_efficientnet_lite0", 224
 
 
-def encode_images(images: Path, weights: Path, output: Path, batch_size: int) -> None:
+def encode_images(
+    images: Path, weights: Path, output: Path, batch_size: int, vit_model: str = VIT_MODEL, image_size: int = IMAGE_SIZE
+) -> None:
     """Write the token store of an image set; shards that an interrupted run finished are not read again."""
     import torch
     from lavis.processors.blip_processors import BlipImageEvalProcessor
 
     from workflow_scripts.data.shards import iterate_shard, list_shards
-    from workflow_scripts.models.efficientnet import load_encoder
+    from workflow_scripts.models.timm_encoder import load_encoder
 
     manifest = read_json(images / "manifest.json")
-    encoder = load_encoder(weights)
-    processor = BlipImageEvalProcessor(image_size=IMAGE_SIZE)
+    encoder = load_encoder(vit_model, image_size, weights)
+    processor = BlipImageEvalProcessor(image_size=image_size)
     definition = {
         "image_set": manifest["image_set"],
         "images_sha256": sha256_of_file(images / "manifest.json"),
         "encoder_sha256": sha256_of_file(weights),
-        "transform": f"bicubic resize to {IMAGE_SIZE}x{IMAGE_SIZE}",
+        "encoder": vit_model,
+        "transform": f"bicubic resize to {image_size}x{image_size}",
     }
     writer = TokenWriter(output, definition)
     shards = list_shards(images)
@@ -63,11 +67,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--images", type=Path, required=True, help="folder of an image set (shards/, manifest.json)")
     parser.add_argument("--weights", type=Path, required=True, help="the encoder's published file")
     parser.add_argument("--output", type=Path, required=True, help="folder of the token store")
+    parser.add_argument("--vit-model", default=VIT_MODEL, help="the encoder, timm/<name>; %(default)s if not given")
+    parser.add_argument("--image-size", type=int, default=IMAGE_SIZE, help="side of the pictures in pixels")
     parser.add_argument("--batch-size", type=int, default=32)
     arguments = parser.parse_args(argv)
     if arguments.batch_size < 1:
         raise ValueError(f"--batch-size {arguments.batch_size}: at least 1 picture at a time.")
-    encode_images(arguments.images, arguments.weights, arguments.output, arguments.batch_size)
+    if not arguments.vit_model.startswith(PREFIX):
+        raise ValueError(f"--vit-model {arguments.vit_model}: only the tokens of {PREFIX}<name> are computed ahead.")
+    check_timm_name(arguments.vit_model.removeprefix(PREFIX))
+    encode_images(
+        arguments.images,
+        arguments.weights,
+        arguments.output,
+        arguments.batch_size,
+        arguments.vit_model,
+        arguments.image_size,
+    )
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ from lavis.models.eva_vit import VisionTransformer
 from torch import Tensor, nn
 from transformers import BertTokenizerFast
 
+from workflow_scripts.config.timm_names import PREFIX
 from workflow_scripts.config.vision import QformerGeometry
-from workflow_scripts.models import efficientnet
+from workflow_scripts.models.timm_encoder import TimmEncoder
 
 log = logging.getLogger(__name__)
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -82,8 +83,8 @@ class OfflineBlip2Qformer(Blip2Qformer):
         self, model_name: str, img_size: int, drop_path_rate: float, use_grad_checkpoint: bool, precision: str
     ) -> tuple[nn.Module, nn.Module]:
         geometry = self.geometry
-        if model_name == efficientnet.NAME:
-            encoder: nn.Module = efficientnet.EfficientNetEncoder()
+        if model_name.startswith(PREFIX):
+            encoder: nn.Module = TimmEncoder(model_name, img_size)
         elif model_name == "eva_clip_g":  # the sizes of LAVIS's create_eva_vit_g, without its download
             encoder = VisionTransformer(
                 img_size=img_size,

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from workflow_scripts.config.vision import QformerGeometry
 from workflow_scripts.identity import sha256_of_file
 from workflow_scripts.models.blip2 import OfflineBlip2Qformer, build_blip2_qformer
-from workflow_scripts.models.efficientnet import EfficientNetEncoder
+from workflow_scripts.models.timm_encoder import TimmEncoder
 
 CHECKPOINT = "blip2_qformer.pth"
 VISION_CHECKPOINT = "vision_encoder.pth"
@@ -68,7 +68,7 @@ class FeatureExtractor:
     def extract_images(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
         """[B, 3, H, W] -> query output [B, Q, D] and its projection [B, Q, P] of length 1, both float32.
 
-        Where the vision encoder is an `EfficientNetEncoder`, its tokens [B, T, 1280] may stand in the picture's place.
+        Where the vision encoder is a `TimmEncoder`, its tokens [B, T, width] may stand in the picture's place.
         """
         output = self.model.extract_features({"image": pixel_values.to(self.device)}, mode="image")
         return output.image_embeds.float(), output.image_embeds_proj.float()
@@ -133,19 +133,19 @@ def _load_vision(model: OfflineBlip2Qformer, path: Path) -> set[str]:
     """Load the separate file of the vision encoder, if there is one; returns the keys that it gave."""
     if not path.is_file():
         return set()
-    state = _read(path)
     encoder = model.visual_encoder
-    if isinstance(encoder, EfficientNetEncoder):
-        encoder = encoder.network
+    if isinstance(encoder, TimmEncoder):
+        encoder.load_weights(path)
     else:
+        state = _read(path)
         interpolate_pos_embed(encoder, state)
-    keys = encoder.load_state_dict(state, strict=False)
-    unexpected = [key for key in keys.unexpected_keys if not key.startswith(_UNUSED_VISION_PREFIXES)]
-    if keys.missing_keys or unexpected:
-        raise ValueError(
-            f"{path} does not hold the vision encoder of {GEOMETRY}: missing {keys.missing_keys[:3]}, "
-            f"unexpected {unexpected[:3]}."
-        )
+        keys = encoder.load_state_dict(state, strict=False)
+        unexpected = [key for key in keys.unexpected_keys if not key.startswith(_UNUSED_VISION_PREFIXES)]
+        if keys.missing_keys or unexpected:
+            raise ValueError(
+                f"{path} does not hold the vision encoder of {GEOMETRY}: missing {keys.missing_keys[:3]}, "
+                f"unexpected {unexpected[:3]}."
+            )
     return {f"visual_encoder.{key}" for key in model.visual_encoder.state_dict()}
 
 

@@ -5,10 +5,9 @@ A product of [M, K] and [K, N] counts 2 M K N; only matrix products count. In sh
 
 from dataclasses import dataclass
 
+from workflow_scripts.config.timm_names import PREFIX
 from workflow_scripts.config.vision import ClipSettings, QformerGeometry
 
-EFFICIENTNET_LITE0 = 2 * 407e6  # 407 million multiply-adds at 224 pixels, as its authors state them
-EFFICIENTNET_TOKENS, EFFICIENTNET_WIDTH, EFFICIENTNET_PARAMETERS = 49, 1280, 4.7e6
 BERT_VOCABULARY = 30523
 # Width, blocks, inner width, patch: as LAVIS builds them.
 EVA_CLIP_G = (1408, 39, 6144, 14)
@@ -83,8 +82,11 @@ def low_rank_step(model: LanguageModel, rank: int | None, tokens: float) -> floa
 
 def vision_encoder(geometry: QformerGeometry) -> tuple[float, int, int, float]:
     """Return FLOPs of one picture, its tokens, their width and the encoder's parameters."""
-    if geometry.vit_model == "efficientnet_lite0":
-        return EFFICIENTNET_LITE0, EFFICIENTNET_TOKENS, EFFICIENTNET_WIDTH, EFFICIENTNET_PARAMETERS
+    if geometry.vit_model.startswith(PREFIX):
+        from workflow_scripts.models.timm_encoder import encoder_sizes  # seconds, which other plans need not wait
+
+        sizes = encoder_sizes(geometry.vit_model, geometry.image_size)
+        return sizes.flops, sizes.tokens, sizes.width, sizes.parameters
     known = {"eva_clip_g": EVA_CLIP_G, "clip_L": CLIP_L}
     small = (geometry.vit_width, geometry.vit_depth, 4 * geometry.vit_width, geometry.vit_patch_size)
     width, depth, inner, patch = known.get(geometry.vit_model, small)

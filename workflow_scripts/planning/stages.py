@@ -14,11 +14,9 @@ from workflow_scripts.planning.context import (
 )
 from workflow_scripts.planning.estimate import CALIBRATED, FORMULA, MEASURED, UNKNOWN, Job, Stage
 from workflow_scripts.planning.flops import (
-    EFFICIENTNET_LITE0,
-    EFFICIENTNET_TOKENS,
-    EFFICIENTNET_WIDTH,
     feature_extraction,
     q_former_image,
+    vision_encoder,
 )
 from workflow_scripts.planning.geometry import feature_extractor_of, language_model_of
 from workflow_scripts.planning.known import known
@@ -106,8 +104,9 @@ def _downloads(context: Context) -> Stage:
 
 
 def _tokens(context: Context) -> Stage:
-    seconds = PICTURE_SECONDS + EFFICIENTNET_LITE0 / context.machine.flops_per_second()
-    disk = 2 * EFFICIENTNET_TOKENS * EFFICIENTNET_WIDTH
+    flops, tokens, width, _ = vision_encoder(context.chain.scale.q_former.geometry)
+    seconds = PICTURE_SECONDS + flops / context.machine.flops_per_second()
+    disk = 2 * tokens * width
     names = context.image_sets_in("tokens")
     return _per_image_set(context, "encode_images", names, context.chain.tokens, seconds, disk, memory=3e9)
 

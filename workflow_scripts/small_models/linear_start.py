@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from workflow_scripts.config.vision import LinearStartSettings
 from workflow_scripts.models.blip2 import OfflineBlip2Qformer
-from workflow_scripts.models.efficientnet import PLACE_WIDTH
+from workflow_scripts.models.timm_encoder import PLACE_WIDTH
 from workflow_scripts.small_models.local_heads import look_at_places
 from workflow_scripts.small_models.retrieval_teacher import RetrievalTeacher, normed_tokens, parts, ridge
 from workflow_scripts.small_models.token_data import TokenCorpus

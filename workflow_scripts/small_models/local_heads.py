@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from workflow_scripts.models.blip2 import OfflineBlip2Qformer
-from workflow_scripts.models.efficientnet import PLACE_WIDTH
+from workflow_scripts.models.timm_encoder import PLACE_WIDTH
 from workflow_scripts.small_models.retrieval_teacher import normed_tokens, parts
 from workflow_scripts.small_models.token_data import TokenCorpus
 
