@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 STAMP := $(VENV)/.installed
 SLURM_PACKAGES := slurmctld slurmd slurm-client munge
 
-.PHONY: help env reproduce plan dry-run demo survey test test-fast test-browser chromium slurm slurm-test slurm-test-long check-full-size lint mlflow mlflow-import environment-files
+.PHONY: help env reproduce plan dry-run demo survey test test-fast test-browser chromium slurm slurm-test slurm-test-long check-full-size lint mlflow mlflow-import clean-results environment-files
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -96,6 +96,9 @@ mlflow: env ## open the MLflow UI over the runs of SCALE on http://127.0.0.1:500
 
 mlflow-import: env ## bring MLflow level with all runs of SCALE from their own files, also an empty or a lost store
 	python -m workflow_scripts.tracking.import_runs --results results/$(SCALE) --tracking-uri $(TRACKING_URI) --experiment $(SCALE)
+
+clean-results: env ## list what is of settings that the configuration has no longer; REMOVE='--remove' removes it
+	python -m workflow_scripts.clean_results --config scale=$(SCALE) $(CONFIG) $(if $(REMOVE),$(REMOVE))
 
 environment-files: env ## write envs/environment.yaml again from the requirement files
 	python envs/make_environment.py

@@ -25,7 +25,7 @@ def test_a_changed_finetuning_rate_changes_the_finetuning_and_nothing_before_it(
     before, after = chain_of(), chain_of(finetune={"learning_rate": 0.123})
     assert before.run("finetune").id != after.run("finetune").id
     assert before.run("pretrain").path == after.run("pretrain").path
-    assert before.mix("visual_genome_mix").path == after.mix("visual_genome_mix").path
+    assert before.samples("visual_genome_mix").path == after.samples("visual_genome_mix").path
 
 
 def test_setting_a_value_back_gives_the_old_folder():
@@ -34,10 +34,10 @@ def test_setting_a_value_back_gives_the_old_folder():
 
 def test_a_changed_caption_filter_changes_pairs_and_all_trainings_but_not_downloads_or_features():
     before, after = chain_of(), chain_of(filter={"maximum_tokens": 99})
-    assert before.pairs.path != after.pairs.path
+    assert before.samples("pairs").path != after.samples("pairs").path
     assert before.run("pretrain").path != after.run("pretrain").path
     assert before.run("finetune").path != after.run("finetune").path
-    for image_set in before.scale.roles.image_sets():
+    for image_set in before.image_sets_of_samples(["pairs", "visual_genome_mix"]):
         assert before.features(image_set).path == after.features(image_set).path
 
 
@@ -58,8 +58,9 @@ def test_parts_are_those_of_the_set_that_names_them_and_of_its_features():
 
 def test_a_changed_world_changes_everything():
     before, after = chain_of(), chain_of(world={"seed": 12345})
-    for name in ("world", "feature_extractor", "language_model", "clip", "pairs"):
+    for name in ("world", "feature_extractor", "language_model", "clip", "index"):
         assert getattr(before, name).path != getattr(after, name).path
+    assert before.samples("pairs").path != after.samples("pairs").path
 
 
 def test_settings_that_were_added_later_leave_the_ids_of_trainings_without_them():
@@ -105,7 +106,7 @@ def test_another_language_model_changes_the_trainings_and_nothing_that_they_read
     assert other.language_model.path != report.language_model.path
     assert other.run("pretrain").path != report.run("pretrain").path
     for stage in ("pretrain", "finetune"):
-        assert other.samples(stage).path == report.samples(stage).path
+        assert other.samples_of(stage).path == report.samples_of(stage).path
     assert other.feature_extractor.path == report.feature_extractor.path
     paper = all_chains(scale="paper")
     names = {label: paper[label].language_model.name for label in ("report", "llama_2_13b_chat", "vicuna_7b")}
@@ -116,17 +117,20 @@ def test_mixed_pretraining_learns_from_captions_and_from_the_mixes_and_the_finet
     found = all_chains()
     report, mixed = found["report"], found["mixed"]
     mixes = ("visual_genome_mix", "okvqa_mix", "refcoco_mix")
-    parts = mixed.samples("pretrain").parents
-    assert {name: part.path for name, part in parts.items()} == {
-        "pairs": report.pairs.path, **{name: report.mix(name).path for name in mixes},
-    }  # fmt: skip
-    assert mixed.samples("finetune").path == report.samples("finetune").path
-    assert set(mixed.sample_image_sets("pretrain")) > set(report.sample_image_sets("pretrain"))
+    parts = mixed.samples_of("pretrain").parents["samples"]
+    assert [part.path for part in parts] == [report.samples(name).path for name in ("pairs", *mixes)]
+    assert mixed.samples_of("finetune").path == report.samples_of("finetune").path
+    seen = {
+        label: {one.name for one in found[label].run("pretrain").parents["features"]} for label in ("mixed", "report")
+    }
+    assert seen["mixed"] > seen["report"]
 
 
 def test_every_figure_has_an_id_of_its_own_and_an_experiment_that_repeats_one_is_marked():
     rows = {"mlp": {"changes": {"pretrain": {"adaptor": "mlp"}, "finetune": {"adaptor": "mlp"}}}}
-    figures = [evaluation.figure for evaluation in evaluations(all_chains(experiments=rows).values())]
+    found = evaluations(all_chains(experiments=rows).values())
+    # Benchmarks of captions have the same names in front of other measures.
+    figures = [evaluation.figure for evaluation in found if evaluation.benchmark.name != "colour_matched"]
     assert len(figures) == len(set(figures))
     assert "visual_genome.exact_match.after" in figures
     assert "visual_genome.exact_match.after@mlp" in figures
@@ -142,6 +146,23 @@ def test_the_plain_figures_are_those_of_the_report_in_whatever_order_experiments
     others = ("hot", "mlp", "q_former_query", "q_former_trained", "low_rank", "no_pretraining", "mixed")
     others += ("other_language_model",)
     assert after == {plain: "report", **{f"{plain}@{name}": name for name in others}}
+
+
+def test_a_stage_that_an_experiment_leaves_out_is_passed_over_and_two_may_follow_one():
+    rows = {"short": {"stages": ["finetune_okvqa", "pretrain"]}}
+    rows["both"] = {"stages": ["pretrain", "finetune", "finetune_okvqa", "finetune_refcoco"]}
+    found = all_chains(experiments=rows)
+    assert found["short"].stages == ("pretrain", "finetune_okvqa")
+    assert found["short"].run("finetune_okvqa").parents["initial_adaptor"].area == "pretrain"
+    for stage in ("finetune_okvqa", "finetune_refcoco"):
+        assert found["both"].run(stage).parents["initial_adaptor"].path == found["both"].run("finetune").path
+
+
+def test_each_way_of_searching_has_an_identity_of_its_own():
+    found = [evaluations([chain_of(reranking={"top": top})]) for top in (20, 21)]
+    before, after = ({one.figure: one.path for one in some if one.run is None} for some in found)
+    changed = {figure for figure in before if before[figure] != after[figure]}
+    assert changed == {"coco_retrieval.blip2_itm"}
 
 
 def test_stages_that_a_scale_has_no_data_for_are_left_out():

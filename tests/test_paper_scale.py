@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from workflow_scripts.catalogue.load import load_catalogue
 from workflow_scripts.chain import chains
 from workflow_scripts.config.settings import load_settings, merge
 from workflow_scripts.planning.context import Context
 from workflow_scripts.planning.machines import find_machine
 from workflow_scripts.planning.stages import all_stages
 from workflow_scripts.report.chromium import find_chromium
-from workflow_scripts.sources.registry import load_registry
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -116,7 +116,7 @@ def test_a_repetition_of_a_training_that_ended_with_an_error_asks_for_no_gpu(tmp
     options = ("--default-resources", "slurm_partition=long", "gpu_partition=a100-80", "--attempt")
 
     def asked(folder, attempt):
-        (block,) = (block for block in blocks(tmp_path, *options, attempt) if f"run={folder.name}\n" in block)
+        (block,) = (block for block in blocks(tmp_path, *options, attempt) if f"key={folder.name}\n" in block)
         resources = resources_of(block)
         return resources["gpu"], resources["mem_mb"], resources["runtime"], resources["slurm_partition"]
 
@@ -148,5 +148,5 @@ def test_the_disk_of_the_preflight_holds_what_the_plan_needs_and_the_models_of_a
     others = {name for scale in settings.of_experiments.values() for name in vars(scale.pretrained).values()} - own
     assert others == {"llama_2_13b_chat", "vicuna_7b"}
     # Vicuna's weights are there as they came and as they are loaded, for a time.
-    needed += sum(2 * load_registry().source(name).size for name in others)
+    needed += sum(2 * load_catalogue().source(name).size for name in others)
     assert 0.9 * SCALE.preflight.disk_gb < needed / 1e9 < SCALE.preflight.disk_gb

@@ -23,7 +23,7 @@ def test_every_scale_is_valid(scale):
 
 
 def test_a_value_of_the_configuration_replaces_that_of_the_scale():
-    assert settings(finetune={"learning_rate": 0.0123}).values.finetune.learning_rate == 0.0123
+    assert settings(finetune={"learning_rate": 0.0123}).values.stages["finetune"].learning_rate == 0.0123
 
 
 def test_a_misspelt_setting_is_named_with_the_one_that_was_meant():
@@ -48,7 +48,7 @@ def test_an_unknown_scale_is_named_with_those_that_exist():
 
 def test_an_error_in_an_experiment_names_the_experiment():
     rows = {"odd": {"stages": ["pretrain"], "changes": {"pretrain": {"batch_size": -1}}}}
-    with pytest.raises(ValueError, match=r"experiments\.odd\.changes\.pretrain\.batch_size = -1"):
+    with pytest.raises(ValueError, match=r"experiments\.odd\.changes\.stages\.pretrain\.batch_size = -1"):
         settings(experiments=rows)
 
 
@@ -60,14 +60,46 @@ def test_without_the_experiment_of_the_report_nothing_runs():
 def test_an_experiment_changes_only_what_it_names():
     rows = {"hot": {"changes": {"finetune": {"learning_rate": 0.5}}}}
     found = settings(experiments=rows)
-    assert found.of_experiments["hot"].finetune.learning_rate == 0.5
+    assert found.of_experiments["hot"].stages["finetune"].learning_rate == 0.5
     assert found.of_experiments["report"] == found.values
-    assert found.of_experiments["hot"].pretrain == found.values.pretrain
+    assert found.of_experiments["hot"].stages["pretrain"] == found.values.stages["pretrain"]
 
 
 def test_a_scale_may_have_experiments_of_its_own_beside_those_of_the_configuration():
     paper = load_settings({**CONFIG, "scale": "paper"}, SCALES)
     own = {"clean", "mixed", "llama_2_13b_chat", "vicuna_7b"}
     assert set(paper.experiments) == {*CONFIG["experiments"], *own}
-    assert paper.of_experiments["clean"].exclude == ["karpathy", "okvqa", "refcoco"]
+    assert paper.of_experiments["clean"].samples["pairs"].exclude == ["karpathy", "okvqa", "refcoco"]
     assert "clean" not in load_settings({**CONFIG, "scale": "tiny"}, SCALES).experiments
+
+
+NOWHERE = [
+    ({"stages": {"pretrain": {"samples": "pears"}}}, r"pretrain\.samples: there are no samples 'pears'; .* pairs"),
+    ({"stages": {"finetune": {"after": "pretrian"}}}, r"finetune\.after: .*'pretrian'; did you mean pretrain"),
+    ({"stages": {"pretrain": {"after": "finetune"}}}, "come after each other in a circle"),
+    ({"experiments": {"odd": {"stages": ["finetun"]}}}, r"odd\.stages: there is no stage 'finetun'; .* finetune"),
+    ({"samples": {"pairs": {"parts": ["okvqaa/caption"]}}}, r"samples\.pairs\.parts: .*did you mean okvqa"),
+    ({"samples": {"okvqa_mix": {"parts": {"okvqa/relationship": 1.0}}}}, "no records of the task relationship; it has"),
+    ({"samples": {"okvqa_mix": {"parts": {"gqa/vqa": 1.0}}}}, "has no split train; it has validation, test"),
+    ({"samples": {"okvqa_mix": {"parts": {"okvqa/okvqa": 0.5}}}}, "must add up to 1"),
+    ({"samples": {"okvqa_mix": {"parts": {"okvqa": 1.0}}}}, "is no part: write data set/task"),
+    ({"benchmarks": {"okvka": {}}}, r"benchmarks: The catalogue has no benchmark 'okvka'; did you mean okvqa"),
+    ({"search": {"benchmark": "okvqa"}}, r"search\.benchmark = 'okvqa': its questions are answered"),
+    ({"survey": {"benchmark": "okvka"}}, r"survey\.benchmark: the scale has no benchmark 'okvka'; .* okvqa"),
+    ({"roles": {"retrieval": "coco_val2017"}}, "no such setting any more; in its place there is samples"),
+    ({"mix_okvqa": {"samples": 3}}, "in its place there is samples: parts with shares"),
+    ({"catalogue": "nowhere.yaml"}, "catalogue: there is no file or folder .*nowhere.yaml"),
+]
+
+
+@pytest.mark.parametrize(("changes", "says"), NOWHERE)
+def test_what_names_something_that_is_not_there_is_an_error_with_the_nearest_name(changes, says):
+    with pytest.raises(ValueError, match=says):
+        settings(**changes)
+
+
+def test_a_stage_samples_or_a_benchmark_may_be_named_without_its_section():
+    found = settings(finetune={"epochs": 7}, okvqa_mix={"count": 5}, okvqa={"questions": 3}).values
+    assert found.stages["finetune"].epochs == 7
+    assert found.samples["okvqa_mix"].count == 5
+    assert found.benchmarks["okvqa"].questions == 3

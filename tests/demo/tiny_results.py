@@ -52,7 +52,9 @@ def write_run(scale: Path, stage: str, name: str, extractor: str, seed: int) -> 
     torch.manual_seed(seed)
     save_adaptor(build_adaptor("linear", 32, 48), folder / "adaptor.safetensors")
     record = {"run_id": str(seed), "name": name, "stage": stage, "language_model": "lm"}
-    record |= {"identity": {"from": {"language_model": "bbb"}}, "features": [{"extractor": extractor}]}
+    # A finetuning starts from the pretraining (1), any other from the finetuning (2).
+    before = {"pretrain": {}, "finetune": {"initial_adaptor": "1"}}.get(stage, {"initial_adaptor": "2"})
+    record |= {"identity": {"from": {"language_model": "bbb", **before}}, "features": [{"extractor": extractor}]}
     (folder / "run.json").write_text(json.dumps(record))
     os.utime(folder / "run.json", (1_700_000_000 + seed, 1_700_000_000 + seed))
     return folder

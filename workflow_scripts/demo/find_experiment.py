@@ -1,7 +1,7 @@
 """What the demo runs on: the newest finished training, the others that fit beside it, and their search index."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,6 @@ from typing import Any
 from workflow_scripts.command_line import read_json
 from workflow_scripts.search.index import Index
 
-STAGES = ("finetune", "finetune_okvqa", "finetune_refcoco", "pretrain")
 QUESTIONS = ("what is in the picture?", "what is in the background?")
 
 
@@ -51,18 +50,19 @@ class Experiment:
 def find_experiment(results: Path, run_folder: Path | None = None, index_folder: Path | None = None) -> Experiment:
     """The newest finished training under `results` (all scales or the folder of one), or the one that is named.
 
-    A finetuning on the mix comes before the trainings for single benchmarks, and pretraining last, since its answers
+    A finetuning of the pretrained adaptor comes before those that follow it, and pretraining last, since its answers
     are captions. Raises ValueError that says what is missing and how to make it.
     """
-    runs = [read_run(run_folder)] if run_folder else sorted(_finished(results), key=_preference)
+    runs = [read_run(run_folder)] if run_folder else _by_preference(_finished(results))
     if not runs:
         raise ValueError(f"There is no finished training under {results}; run `make reproduce` first.")
     run = runs[0]
     scale = run.folder.resolve().parent.parent
-    language_model = scale / "models" / f"language_model-{run.record['identity']['from']['language_model']}"
-    if not language_model.is_dir():
-        raise ValueError(f"{run.folder} was trained with a language model that is not at {language_model} any more.")
-    others = [other for other in sorted(_finished(scale), key=_preference) if other.folder.resolve() != run.folder]
+    id = run.record["identity"]["from"]["language_model"]
+    language_model = next((path for path in (scale / "models").glob(f"*-{id}") if path.is_dir()), None)
+    if language_model is None:
+        raise ValueError(f"{run.folder} was trained with the language model {id}, which is not in {scale / 'models'}.")
+    others = [other for other in _by_preference(_finished(scale)) if other.folder.resolve() != run.folder]
     index = Index(index_folder or _newest_index(scale))
     extractors = run.made_from[1]
     if extractors != (index.manifest["extractor_sha256"],):
@@ -95,26 +95,38 @@ def example_questions(scale: Path) -> list[str]:
     """The most frequent question of each of the most frequent kinds that a scale is evaluated on."""
     import pyarrow.parquet
 
-    tables = sorted(scale.glob("questions/visual_genome-*/questions.parquet"), key=lambda path: path.stat().st_mtime)
-    if not tables:
-        return list(QUESTIONS)
-    rows = pyarrow.parquet.read_table(tables[-1], columns=["query", "kind", "task"]).to_pylist()
-    frequent: dict[str, str] = {}
-    for (kind, query), _ in Counter((row["kind"], row["query"]) for row in rows if row["task"] == "vqa").most_common():
-        frequent.setdefault(kind, query)
-    return list(frequent.values())[:4] or list(QUESTIONS)
+    tables = sorted(scale.glob("questions/*/questions.parquet"), key=lambda path: path.stat().st_mtime)
+    for path in reversed(tables):
+        rows = pyarrow.parquet.read_table(path, columns=["query", "kind", "task"]).to_pylist()
+        asked = Counter((row["kind"], row["query"]) for row in rows if row["task"] == "vqa")
+        frequent: dict[str, str] = {}
+        for (kind, query), _ in asked.most_common():
+            frequent.setdefault(kind, query)
+        if frequent:
+            return list(frequent.values())[:4]
+    return list(QUESTIONS)
 
 
 def _finished(results: Path) -> Iterator[Run]:
-    for stage in STAGES:
-        for record in (*results.glob(f"{stage}/*/run.json"), *results.glob(f"*/{stage}/*/run.json")):
-            if (record.parent / "adaptor.safetensors").is_file():
-                yield read_run(record.parent)
+    for record in (*results.glob("*/*/run.json"), *results.glob("*/*/*/run.json")):
+        if (record.parent / "adaptor.safetensors").is_file():
+            yield read_run(record.parent)
 
 
-def _preference(run: Run) -> tuple[int, int]:
-    place = {"finetune": 0, "pretrain": 2}.get(run.record["stage"], 1)
-    return place, -(run.folder / "run.json").stat().st_mtime_ns
+def _by_preference(runs: Iterable[Run]) -> list[Run]:
+    """Runs in the order in which they are taken: finetunings of a pretrained adaptor, what followed them, all others.
+
+    An adaptor that started from none answers with captions.
+    """
+    found = list(runs)
+    before = {run.record["run_id"]: run.record["identity"]["from"].get("initial_adaptor") for run in found}
+
+    def place(run: Run) -> tuple[int, int]:
+        parent = before[run.record["run_id"]]
+        rank = 2 if parent is None else 1 if before.get(parent) is not None else 0
+        return rank, -(run.folder / "run.json").stat().st_mtime_ns
+
+    return sorted(found, key=place)
 
 
 def _newest_index(scale: Path) -> Path:

@@ -24,6 +24,7 @@ from workflow_scripts.revision import git_revision
 from workflow_scripts.tracking.mirror_process import MirrorProcess
 from workflow_scripts.tracking.recorder import MetricsRecorder
 from workflow_scripts.training.environment import describe_environment
+from workflow_scripts.training.given import check_given
 from workflow_scripts.training.lean_imports import import_lean
 from workflow_scripts.training.run_folder import ADAPTOR, RunFolder
 from workflow_scripts.training.samples import check_manifest, folder_sha256
@@ -67,6 +68,7 @@ def train_adaptor(arguments: argparse.Namespace, settings: TrainingSettings) -> 
 
 def define(arguments: argparse.Namespace, settings: TrainingSettings) -> dict[str, Any]:
     """Return all that the outcome of a training follows from."""
+    check_given(arguments)
     initial = arguments.initial_adaptor
     if initial is not None and not initial.is_file():
         raise ValueError(f"--initial-adaptor {initial} does not exist; run the training that writes it first.")
