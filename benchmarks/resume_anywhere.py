@@ -44,7 +44,7 @@ def make_index(folder: Path, count: int) -> None:
     manifest |= {"width": 768, "projection_width": 256, "shards": shards, "keys_sha256": "0"}
     write_json(store / "manifest.json", manifest)
     columns = {name: pyarrow.array([""] * count) for name in ("query", "task")}
-    columns["image"] = columns["source_id"] = pyarrow.array([f"synthetic/{n:09d}" for n in range(count)])
+    columns["image"] = columns["id"] = pyarrow.array([f"synthetic/{n:09d}" for n in range(count)])
     columns["answer"] = pyarrow.array([f"{n:07d} " * 8 for n in range(count)])
     # Not packed: as many bytes as those of captions, which do not repeat themselves. The loader's checksum reads them.
     pyarrow.parquet.write_table(pyarrow.table(columns), folder / "samples.parquet", compression="none")

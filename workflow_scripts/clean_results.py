@@ -79,16 +79,16 @@ def remove(left: Sequence[Left]) -> None:
 
 def _is_sure(trainings: Sequence[Left]) -> bool:
     """Ask once more before trainings are removed: their number has to be typed in."""
-    print(f"{len(trainings)} trainings and their checkpoints will be gone for good. Type their number to go on: ", end="")
+    print(f"{len(trainings)} trainings and their checkpoints will be gone. Type their number to go on: ", end="")
     sys.stdout.flush()
     return sys.stdin.readline().strip() == str(len(trainings))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="settings, as snakemake takes them")
+    parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="as snakemake takes it")
     parser.add_argument("--remove", action="store_true", help="remove what is listed, trainings apart")
-    parser.add_argument("--trainings", action="store_true", help="with --remove: remove trainings too, if you are sure")
+    parser.add_argument("--trainings", action="store_true", help="with --remove: remove trainings as well")
     arguments = parser.parse_args(argv)
     if arguments.trainings and not arguments.remove:
         raise ValueError("--trainings is for --remove: give both, and you will be asked once more.")

@@ -5,10 +5,13 @@ from collections import Counter
 import pyarrow.parquet as pq
 import pytest
 
+from workflow_scripts.catalogue.data_sets import HoldOut
+from workflow_scripts.catalogue.load import load_catalogue
 from workflow_scripts.data import build_mix
-from workflow_scripts.data.build_mix import exact_counts
+from workflow_scripts.data.parts import exact_counts
 from workflow_scripts.data.splits import Splits
-from workflow_scripts.data.templates import CAPTION_TEMPLATES
+
+PARTS = {"visual_genome/vqa": 0.6, "visual_genome/relationship": 0.2, "minigpt4/description": 0.2}
 
 
 @pytest.fixture
@@ -52,28 +55,37 @@ def minigpt4(annotations, image_set):
     return ["minigpt4", folder, image_set("minigpt4", map(str, range(10)))]
 
 
-def run(tmp_path, *sources, splits=None, **settings):
+def run(tmp_path, *sources, splits=None, parts=PARTS, more=(), **settings):
     flags = [str(word) for source in sources for word in ("--source", *source)]
     flags += ["--split-file", str(splits)] if splits else []
-    build_mix.main([*flags, "--settings", json.dumps(settings), "--output", str(tmp_path / "mix")])
+    build_mix.main(
+        [
+            *flags,
+            *map(str, more),
+            "--settings",
+            json.dumps({"parts": parts, **settings}),
+            "--output",
+            str(tmp_path / "mix"),
+        ]
+    )
     folder = tmp_path / "mix"
     return pq.read_table(folder / "samples.parquet").to_pylist(), json.loads((folder / "manifest.json").read_text())
 
 
 def test_the_mix_has_exact_proportions_and_no_held_out_image(tmp_path, genome, minigpt4):
     source, splits = genome
-    rows, manifest = run(tmp_path, source, minigpt4, splits=splits, samples=40)
+    rows, manifest = run(tmp_path, source, minigpt4, splits=splits, count=40)
     assert manifest["tasks"] == {"vqa": 24, "relationship": 8, "description": 8}
     used = {row["image"] for row in rows if row["image"].startswith("visual_genome")}
     assert used <= {f"visual_genome/{number}" for number in range(1, 20)}
-    assert len({(row["task"], row["source_id"]) for row in rows}) == 40
+    assert len({(row["task"], row["id"]) for row in rows}) == 40
     assert manifest["removed"]["held out"] == 15
     assert manifest["removed"]["picture could not be fetched"] == 3
 
 
 def test_queries_and_answers_are_lower_case_and_worded_by_templates(tmp_path, genome, minigpt4):
     source, splits = genome
-    rows, _ = run(tmp_path, source, minigpt4, splits=splits, samples=40)
+    rows, _ = run(tmp_path, source, minigpt4, splits=splits, count=40)
     by_task = {task: [row for row in rows if row["task"] == task] for task in ("vqa", "relationship", "description")}
     assert {row["answer"] for row in by_task["vqa"]} == {"a cat"}
     assert {row["query"] for row in by_task["vqa"]} == {"what is 0?", "what is 1?"}
@@ -86,17 +98,15 @@ def test_queries_and_answers_are_lower_case_and_worded_by_templates(tmp_path, ge
 
 def test_the_seed_decides(tmp_path, genome, minigpt4):
     source, splits = genome
-    first = run(tmp_path, source, minigpt4, splits=splits, samples=30, seed=1)[1]["sha256"]
-    assert run(tmp_path, source, minigpt4, splits=splits, samples=30, seed=1)[1]["sha256"] == first
-    assert run(tmp_path, source, minigpt4, splits=splits, samples=30, seed=2)[1]["sha256"] != first
+    first = run(tmp_path, source, minigpt4, splits=splits, count=30, seed=1)[1]["sha256"]
+    assert run(tmp_path, source, minigpt4, splits=splits, count=30, seed=1)[1]["sha256"] == first
+    assert run(tmp_path, source, minigpt4, splits=splits, count=30, seed=2)[1]["sha256"] != first
 
 
 def test_too_few_samples_of_a_task_are_an_error_that_says_how_many_fit(tmp_path, genome, minigpt4):
     source, splits = genome
-    with pytest.raises(
-        ValueError, match=r"wants 60 samples of the task vqa, but there are 38; lower mix.samples to 63"
-    ):
-        run(tmp_path, source, minigpt4, splits=splits, samples=100)
+    with pytest.raises(ValueError, match=r"wants 60 samples of visual_genome/vqa, but there are 38; lower count to 63"):
+        run(tmp_path, source, minigpt4, splits=splits, count=100)
 
 
 def test_okvqa_and_refcoco_make_mixes_of_one_task(tmp_path, annotations, image_set):
@@ -111,7 +121,7 @@ def test_okvqa_and_refcoco_make_mixes_of_one_task(tmp_path, annotations, image_s
             "mscoco_train2014_annotations.json": {"annotations": [{"question_id": 1, "answers": answers}]},
         },
     )
-    rows, _ = run(tmp_path, ["okvqa", okvqa, images], samples=1, shares={"okvqa": 1})
+    rows, _ = run(tmp_path, ["okvqa", okvqa, images], count=1, parts={"okvqa/okvqa": 1})
     assert (rows[0]["query"], rows[0]["answer"]) == ("what sport?", "surfing")
     refs = [
         {"ann_id": 1, "image_id": 8, "split": split, "sentences": [{"sent_id": number, "sent": f"The Man {number}"}]}
@@ -125,7 +135,7 @@ def test_okvqa_and_refcoco_make_mixes_of_one_task(tmp_path, annotations, image_s
             "instances.json": {"images": [picture], "annotations": [{"id": 1, "bbox": [20, 10, 100, 50]}]},
         },
     )
-    rows, manifest = run(tmp_path, ["refcoco", refcoco, images], samples=1, shares={"refcoco": 1})
+    rows, manifest = run(tmp_path, ["refcoco", refcoco, images], count=1, parts={"refcoco/refcoco": 1})
     assert rows[0]["answer"] == "{<10><10><50><50>}"
     assert "the man 0" in rows[0]["query"]
     assert manifest["removed"] == {"held out": 1}
@@ -140,22 +150,43 @@ def test_whole_numbers_add_up_by_the_largest_remainder():
         assert all(abs(counts[task] - total * share) < 1 for task, share in shares.items())
 
 
-@pytest.mark.parametrize("shares", [{"vqa": 0.6}, {"vqa": 1.0, "okvqa": 0.0}, {}, {"captions": 1.0}])
-def test_shares_that_do_not_add_up_are_refused(tmp_path, minigpt4, shares):
-    with pytest.raises(ValueError, match=r"shares"):
-        run(tmp_path, minigpt4, samples=1, shares=shares)
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"minigpt4/description": 0.6}, "shares of parts must add up to 1"),
+        ({"minigpt4/description": 1.0, "okvqa/okvqa": 0.0}, "that of okvqa/okvqa is 0.0"),
+        ({}, "at least 1 item"),
+        ({"minigpt4": 1.0}, "'minigpt4' is no part: write data set/task"),
+        ({"minigpt4/vqa": 1.0}, "'minigpt4/vqa': the data set minigpt4 has no records of the task vqa; it has descr"),
+        ({"minigpt4/descriptions": 1.0}, "no task 'descriptions'; did you mean description"),
+        ({"minigpt5/description": 1.0}, "no data set 'minigpt5'; did you mean minigpt4"),
+        ({"minigpt4/description": 0.5, "okvqa/okvqa": 0.5}, "no --source okvqa ANNOTATIONS IMAGES"),
+        ({"okvqa/okvqa": 1.0}, "--source minigpt4: no part is of this data set; it has okvqa"),
+        (["coco_annotations_2017/caption"], "A mix needs the share of each part"),
+    ],
+)
+def test_parts_that_cannot_be_drawn_are_named(tmp_path, minigpt4, parts, message):
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, minigpt4, parts=parts)
 
 
-def test_an_unknown_data_set_is_named(tmp_path, minigpt4):
-    with pytest.raises(ValueError, match="no mix of the data set 'minigpt5'"):
-        run(tmp_path, ["minigpt5", *minigpt4[1:]], samples=1)
+def test_images_of_another_set_are_noticed(tmp_path, minigpt4, genome):
+    with pytest.raises(
+        ValueError, match=r"holds the image set visual_genome, but minigpt4 \(train\) is about minigpt4"
+    ):
+        run(tmp_path, [*minigpt4[:2], genome[0][2]], parts={"minigpt4/description": 1})
 
 
 def test_every_image_may_come_several_times(tmp_path, genome, minigpt4):
     source, splits = genome
-    rows, manifest = run(tmp_path, source, splits=splits, samples=38, shares={"vqa": 1})
+    rows, manifest = run(tmp_path, source, splits=splits, count=38, parts={"visual_genome/vqa": 1})
     assert max(Counter(row["image"] for row in rows).values()) == 2
     assert manifest["images"] == 19
+
+
+ROOMS = Splits("daquar_train", HoldOut(validation=250, test=0))
+HALVES = {"daquar/vqa": 0.5, "flickr8k/is_true": 0.5}
+PHOTO_PARTS = {"daquar/vqa": 0.4, "flickr8k/description": 0.3, "flickr8k/is_true": 0.3}
 
 
 @pytest.fixture
@@ -173,27 +204,64 @@ def photographs(annotations, image_set):
 
 
 def test_photographs_are_asked_about_described_and_judged(tmp_path, rooms, photographs):
-    shares = {"vqa": 0.4, "description": 0.3, "is_true": 0.3}
-    rows, manifest = run(tmp_path, rooms, photographs, samples=40, shares=shares)
+    rows, manifest = run(tmp_path, rooms, photographs, count=40, parts=PHOTO_PARTS)
     assert manifest["tasks"] == {"description": 12, "is_true": 12, "vqa": 16}
-    by_task = {task: [row for row in rows if row["task"] == task] for task in shares}
+    by_task = {task: [row for row in rows if row["task"] == task] for task in manifest["tasks"]}
     assert {(row["query"], row["answer"]) for row in by_task["vqa"]} == {("what lies on the anvil?", "oil can, globe")}
-    assert all(Splits("daquar_train").of(row["image"].split("/")[1]) == "train" for row in by_task["vqa"])
+    assert all(ROOMS.of(row["image"].split("/")[1]) == "train" for row in by_task["vqa"])
     assert Counter(row["answer"] for row in by_task["is_true"]) == {"yes": 6, "no": 6}
     assert all(row["query"].startswith("is this true of the picture: a harp, number ") for row in by_task["is_true"])
     assert len({row["query"] for row in by_task["description"]}) > 3
-    assert all(row["query"] in CAPTION_TEMPLATES for row in by_task["description"])
+    assert all(row["query"] in load_catalogue().task("description").of_captions for row in by_task["description"])
     assert {row["image"] for row in rows if row["task"] != "vqa"} <= {f"flickr8k_train/p{n}" for n in range(6)}
     assert by_task["description"][0]["answer"].startswith("a harp, number")
 
 
 def test_without_a_number_the_mix_is_as_large_as_the_shares_allow(tmp_path, rooms, photographs):
-    rows, manifest = run(tmp_path, rooms, photographs, samples=None, shares={"vqa": 0.5, "is_true": 0.5})
+    rows, manifest = run(tmp_path, rooms, photographs, count=None, parts=HALVES)
     assert len(rows) == 2 * manifest["available"]["vqa"] < 2 * manifest["available"]["is_true"]
-    with pytest.raises(ValueError, match="There is no sample of the task vqa"):
-        run(tmp_path, photographs, samples=None, shares={"vqa": 0.5, "is_true": 0.5})
+
+
+def test_a_part_without_a_sample_is_named(tmp_path, photographs, annotations, image_set):
+    lines = "what lies on the anvil in the image1 ?\noil_can\n"
+    none = ["daquar", annotations("none", {"qa.894.raw.train.txt": lines}), image_set("daquar_train", ["image2"])]
+    with pytest.raises(ValueError, match="There is no sample of daquar/vqa"):
+        run(tmp_path, none, photographs, count=None, parts=HALVES)
+
+
+def test_two_parts_of_one_task_are_drawn_and_counted_apart(tmp_path, genome, rooms):
+    source, splits = genome
+    parts = {"visual_genome/vqa": 0.5, "daquar/vqa": 0.5}
+    rows, manifest = run(tmp_path, source, rooms, splits=splits, parts=parts, count=20)
+    assert Counter(row["data_set"] for row in rows) == {"visual_genome": 10, "daquar": 10}
+    assert manifest["tasks"] == {"vqa": 20}
+    assert manifest["data_sets"] == {"daquar": 10, "visual_genome": 10}
+    assert manifest["available"]["vqa"] == 38
+    assert manifest["available"]["daquar/vqa"] > 20
+
+
+def test_captions_are_samples_without_a_query_beside_questions(tmp_path, rooms, photographs):
+    parts = {"daquar/vqa": 0.5, "flickr8k/caption": 0.5}
+    rows, _ = run(tmp_path, rooms, photographs, count=10, parts=parts)
+    captions = [row for row in rows if row["task"] == "caption"]
+    assert [row["query"] for row in captions] == [""] * 5
+    assert captions[0]["answer"].startswith("a harp, number")
+
+
+def test_a_users_task_words_records_by_its_templates(tmp_path, photographs, annotations):
+    task = {"title": "captions in a word", "of_captions": ["Say {caption} again."], "answer": "caption", "kind": "echo"}
+    wrong = {"title": "captions in a word", "of_captions": ["Say {sentence} again."]}
+    folder = annotations("rows", {"rows.yaml": {"tasks": {"echo": task, "wrong": wrong}}})
+    rows, _ = run(tmp_path, photographs, parts={"flickr8k/echo": 1}, count=3, more=["--catalogue", folder])
+    assert all(row["query"] == f"say {row['answer']} again." and row["kind"] == "echo" for row in rows)
+    with pytest.raises(
+        ValueError, match=r"tasks.wrong: the template .* needs 'sentence', which the record p0#0 of flick"
+    ):
+        run(tmp_path, photographs, parts={"flickr8k/wrong": 1}, count=3, more=["--catalogue", folder])
 
 
 def test_wordings_are_lower_case():
-    assert len(set(CAPTION_TEMPLATES)) >= 12
-    assert all(query == query.lower() for query in CAPTION_TEMPLATES)
+    for task in load_catalogue().tasks.values():
+        wordings = [*task.templates, *task.of_captions]
+        assert all(query == query.lower() for query in wordings)
+        assert len(wordings) == len(set(wordings))

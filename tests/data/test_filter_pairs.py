@@ -3,7 +3,11 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
+from workflow_scripts.catalogue.data_sets import HoldOut
 from workflow_scripts.data import filter_pairs
+from workflow_scripts.data.splits import Splits
+
+COCO = ["coco_annotations_2017", "train"]
 
 
 def image(number):
@@ -30,7 +34,7 @@ def coco(annotations, image_set):
         ],
     }
     folder = annotations("coco", {"captions_train2017.json": content})
-    return ["coco_train2017", folder, image_set("coco_train2017", ["000000000001", "000000000002"], ["000000000003"])]
+    return [*COCO, folder, image_set("coco_train2017", ["000000000001", "000000000002"], ["000000000003"])]
 
 
 @pytest.fixture
@@ -38,11 +42,12 @@ def web(annotations, image_set):
     folder = annotations(
         "cc", {"Train_GCC-training.tsv": "a boat , at sea .\thttp://h/0.jpg\nx\thttp://h/1.jpg\nno tab\n"}
     )
-    return ["conceptual_captions", folder, image_set("conceptual_captions", ["000000000"], ["000000001"])]
+    return ["conceptual_captions", "train", folder, image_set("conceptual_captions", ["000000000"], ["000000001"])]
 
 
-def run(tmp_path, *sources, **settings):
+def run(tmp_path, *sources, catalogue=None, **settings):
     flags = [str(word) for source in sources for word in ("--source", *source)]
+    flags += ["--catalogue", str(catalogue)] if catalogue else []
     output = tmp_path / "pairs"
     filter_pairs.main([*flags, "--settings", json.dumps(settings), "--output", str(output)])
     return pq.read_table(output / "samples.parquet").to_pylist(), json.loads((output / "manifest.json").read_text())
@@ -54,14 +59,17 @@ def test_captions_of_all_sources_are_merged_cleaned_and_every_removal_is_counted
         ("coco_train2017/000000000001", "a red cat, on a mat"),
         ("conceptual_captions/000000000", "a boat, at sea"),
     ]
-    assert rows[0] == {
+    assert {name: value for name, value in rows[0].items() if value is not None} == {
+        "id": "1",
         "image": "coco_train2017/000000000001",
         "query": "",
         "answer": "a red cat, on a mat",
         "task": "caption",
-        "source_id": "1",
+        "data_set": "coco_annotations_2017",
+        "kind": "caption",
         "shard": "00000",
     }
+    assert manifest["data_sets"] == {"coco_annotations_2017": 1, "conceptual_captions": 1}
     assert manifest["removed"] == {
         "picture could not be fetched": 2,
         "caption is empty": 1,
@@ -87,7 +95,7 @@ def test_captions_can_stay_as_they_were_written(tmp_path, coco):
 
 def test_captions_of_another_split_are_not_counted_as_removed(tmp_path, annotations, image_set):
     folder = annotations("flickr8k", {"Flickr8k.token.txt": "a.jpg#0\tA dog 's bone .\nb.jpg#0\tA cat .\n"})
-    rows, manifest = run(tmp_path, ["flickr8k_train", folder, image_set("flickr8k_train", ["a"])])
+    rows, manifest = run(tmp_path, ["flickr8k", "train", folder, image_set("flickr8k_train", ["a"])])
     assert [(row["image"], row["answer"]) for row in rows] == [("flickr8k_train/a", "a dogs bone")]
     assert manifest["removed"] == {}
     assert manifest["sources"]["flickr8k_train"] == {"captions": 2, "of_pictures_not_asked_for": 1, "kept": 1}
@@ -106,10 +114,34 @@ def test_a_filter_that_nothing_passes_is_an_error(tmp_path, coco):
 
 
 def test_pictures_of_another_set_are_noticed(tmp_path, coco, web):
-    with pytest.raises(ValueError, match="holds the image set conceptual_captions, but coco_train2017 was asked for"):
-        run(tmp_path, [coco[0], coco[1], web[2]])
+    with pytest.raises(
+        ValueError,
+        match=r"holds the image set conceptual_captions, but coco_annotations_2017 \(train\) is about coco_train",
+    ):
+        run(tmp_path, [*coco[:3], web[3]])
 
 
 def test_a_data_set_without_captions_is_named(tmp_path, coco):
-    with pytest.raises(ValueError, match="visual_genome has no captions"):
-        run(tmp_path, ["visual_genome", coco[1], coco[2]])
+    with pytest.raises(ValueError, match=r"visual_genome has no records of the task caption; it has vqa, relationship"):
+        run(tmp_path, ["visual_genome", *coco[1:]])
+    with pytest.raises(ValueError, match="no data set 'coco_annotation_2017'; did you mean coco_annotations_2017"):
+        run(tmp_path, ["coco_annotation_2017", *coco[1:]])
+    with pytest.raises(ValueError, match="minigpt4 has no records of the task caption"):
+        run(tmp_path, ["minigpt4", *coco[1:]])
+    with pytest.raises(ValueError, match="--source coco_annotations_2017 dev: a split is one of train, validation"):
+        run(tmp_path, ["coco_annotations_2017", "dev", *coco[2:]])
+
+
+def test_held_out_images_of_a_users_own_data_set_are_left_out(tmp_path, annotations, image_set):
+    """A data set with no splits of its own is split by a hash of the ids, as its row says."""
+    numbers = range(1, 41)
+    content = {"images": [image(n) for n in numbers], "annotations": [caption(n, n, f"cat {n}") for n in numbers]}
+    row = {"title": "Mine", "reader": "coco", "tasks": ["caption"], "options": {"file": "mine.json"}}
+    row |= {"files": [{"name": "mine.json", "file": "mine.json"}], "hold_out": {"validation": 250, "test": 250}}
+    folder = annotations("mine", {"mine.json": content, "rows.yaml": {"data_sets": {"mine": row}}})
+    images = image_set("mine", [f"{n:012d}" for n in numbers])
+    rows, manifest = run(tmp_path, ["mine", "train", folder, images], catalogue=folder / "rows.yaml")
+    held_out = Splits("mine", HoldOut(validation=250, test=250))
+    assert {row["image"] for row in rows} == {f"mine/{n:012d}" for n in numbers if held_out.of(f"{n:012d}") == "train"}
+    assert manifest["removed"] == {"held out": 40 - len(rows)}
+    assert 10 < len(rows) < 30

@@ -37,7 +37,7 @@ def test_the_demo_answers_as_the_evaluation_does(system, tiny_results, tmp_path,
     writer.write_shard(0, [f"set/{number}" for number in range(4)], outputs.numpy(), projections.numpy())
     writer.finish()
     rows = [
-        {"question_id": f"{image}-{place}", "image": f"set/{image}", "query": question, "answer": "x"}
+        {"id": f"{image}-{place}", "image": f"set/{image}", "query": question, "answer": "x"}
         for image in range(4)
         for place, question in enumerate(QUESTIONS)
     ]

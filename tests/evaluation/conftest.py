@@ -30,7 +30,7 @@ def write_questions(tmp_path):
     """Writes rows as a benchmark table."""
 
     def write(rows, name="questions.parquet"):
-        pq.write_table(pa.Table.from_pylist(rows), tmp_path / name)
+        pq.write_table(pa.Table.from_pylist(rows).rename_columns({"question_id": "id"}), tmp_path / name)
         return tmp_path / name
 
     return write

@@ -15,7 +15,7 @@ def rows(relations=6, questions=12, pictures=30):
 
 def test_nine_questions_three_a_task_each_about_another_picture():
     drawn = draw_questions(rows(), seed=0)
-    assert [row["question_id"] for row in drawn] == [f"Q{n}" for n in range(1, 10)]
+    assert [row["id"] for row in drawn] == [f"Q{n}" for n in range(1, 10)]
     assert [row["task"] for row in drawn] == ["question"] * 3 + ["relation"] * 3 + ["description"] * 3
     assert max(Counter(row["image"] for row in drawn).values()) == 1
     assert all(row["query"] == "describe this image in detail." for row in drawn[6:])

@@ -35,7 +35,7 @@ def write_samples(path, rows):
     import pyarrow
     import pyarrow.parquet
 
-    columns = ("image", "query", "answer", "task", "source_id")
+    columns = ("image", "query", "answer", "task", "id")
     pyarrow.parquet.write_table(pyarrow.table({name: [row[name] for row in rows] for name in columns}), path)
     manifest = {"count": len(rows), "sha256": sha256_of_file(path)}
     path.with_suffix(".json").write_text(json.dumps(manifest))
@@ -49,7 +49,7 @@ def caption(index):
 def sample(index):
     image = f"set/{index % IMAGES:03d}"
     query = "" if index % 3 else "what is there?"
-    return {"image": image, "query": query, "answer": caption(index), "task": "caption", "source_id": f"s{index}"}
+    return {"image": image, "query": query, "answer": caption(index), "task": "caption", "id": f"s{index}"}
 
 
 @pytest.fixture(scope="session")

@@ -96,7 +96,7 @@ def test_answers_are_those_of_the_language_model_with_its_additions(trainer, tra
 
     world = trainer.world
     rows = [
-        {"question_id": f"q{number}", "image": f"set/{number:03d}", "query": "what is there?", "answer": "x"}
+        {"id": f"q{number}", "image": f"set/{number:03d}", "query": "what is there?", "answer": "x"}
         for number in range(12)
     ]
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "questions.parquet")

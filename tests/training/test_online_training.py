@@ -165,7 +165,7 @@ def test_predictions_of_pictures_are_those_of_the_cache_and_a_trained_q_former_n
 
     world = online.world
     rows = [
-        {"question_id": f"q{number}", "image": f"set/{number:03d}", "query": "what is there?", "answer": "x"}
+        {"id": f"q{number}", "image": f"set/{number:03d}", "query": "what is there?", "answer": "x"}
         for number in range(12)
     ]
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "questions.parquet")

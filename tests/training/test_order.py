@@ -21,6 +21,15 @@ def test_order_is_a_permutation_that_seed_and_epoch_decide():
     assert not np.array_equal(order(50, 0, 1), order(50, 1, 0))
 
 
+def test_order_is_that_of_datasets_with_a_generator_an_epoch():
+    import datasets
+
+    samples = datasets.Dataset.from_dict({"row": list(range(1000))})
+    for seed, epoch in ((0, 0), (0, 1), (7, 3)):
+        shuffled = samples.shuffle(generator=np.random.default_rng([seed, epoch]))
+        np.testing.assert_array_equal(order(1000, seed, epoch), shuffled["row"][:])
+
+
 def test_every_sample_comes_at_most_once_in_an_epoch_and_what_fills_no_batch_is_left_out():
     whole = make()
     seen = np.concatenate([whole.batch(step) for step in range(whole.steps_per_epoch)])

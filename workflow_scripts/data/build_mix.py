@@ -129,10 +129,8 @@ def draw(
                 f"{int(available[part] / shares[part])} or the share of {part}, or fetch more data."
             )
         rng = random.Random(f"{settings.seed} draw {named[part]}")
-        of_each = exact_counts(count, dict.fromkeys(map(str, range(len(pools[part]))), 1.0)).values()
-        chosen = [
-            index for pool, wanted in zip(pools[part], of_each, strict=True) for index in rng.sample(pool, wanted)
-        ]
+        of_each = [count] if len(pools[part]) == 1 else [count - count // 2, count // 2]
+        chosen = [row for pool, wanted in zip(pools[part], of_each, strict=True) for row in rng.sample(pool, wanted)]
         drawn.append(candidates[part].select(chosen))
     samples = concatenate_datasets(drawn)
     order = list(range(len(samples)))

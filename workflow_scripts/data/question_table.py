@@ -45,7 +45,7 @@ class QuestionTable:
         asked: dict[tuple[str, ...], Row] = {}
         for record in records:
             answers = self.wording.clean_all(record, record.answers)
-            key = self.wording.key(record)
+            key = self.wording.key(record) if self.wording.one_question else (record.id,)
             if self.wording.one_question and key in asked:
                 known = asked[key]["answers"]
                 known.extend(answer for answer in answers if answer not in known)

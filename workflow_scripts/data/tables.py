@@ -1,8 +1,8 @@
 """Tables of samples and questions, each with the manifest that says what it holds.
 
 All of them have one schema, and open with `datasets.load_dataset("parquet", data_files=...)` as they are. In samples,
-`answer` is what is learned and `answers` are other ways to say it; a table of captions only leaves them out, as it would
-say everything twice.
+`answer` is what is learned, and `answers` are all ways in which people said it; a table of filtered captions has none,
+since it would say everything twice.
 """
 
 import json

@@ -78,8 +78,8 @@ class Wording:
             return normalise_query(template.format(**words))
         except KeyError as error:
             raise ValueError(
-                f"tasks.{self.task}: the template {template!r} needs {error.args[0]!r}, which the record {record.id} of "
-                f"{split_part(self.part)[0]} has not; it has {', '.join(sorted(words)) or 'no words'}."
+                f"tasks.{self.task}: the template {template!r} needs {error.args[0]!r}, which the record {record.id} "
+                f"of {split_part(self.part)[0]} has not; it has {', '.join(sorted(words)) or 'no words'}."
             ) from None
 
     def clean(self, record: Record, text: str) -> str:

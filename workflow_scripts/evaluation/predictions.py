@@ -13,7 +13,7 @@ FIELDS = ("question_id", "image", "image_used", "query", "prediction", "answer",
 
 
 def read_questions(path: Path) -> list[dict[str, Any]]:
-    """The rows of a benchmark table (Parquet) as plain dictionaries."""
+    """The rows of a benchmark table (Parquet) as plain dictionaries; `id` is called `question_id` here, as VQA does."""
     import pyarrow.parquet
 
     try:
@@ -26,10 +26,10 @@ def read_questions(path: Path) -> list[dict[str, Any]]:
         raise ValueError(
             f"{path} is not a Parquet file ({error}); give the table of a benchmark, its questions.parquet."
         ) from error
-    missing = {"question_id", "image", "query", "answer"} - set(table.column_names)
+    missing = {"id", "image", "query", "answer"} - set(table.column_names)
     if missing:
         raise ValueError(f"{path} lacks the columns {sorted(missing)}; it is not a benchmark table.")
-    rows = table.to_pylist()
+    rows = table.rename_columns({"id": "question_id"}).to_pylist()
     if not rows:
         raise ValueError(f"{path} holds no question; give a table that has some.")
     check_unique((row["question_id"] for row in rows), path)

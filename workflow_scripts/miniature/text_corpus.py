@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from workflow_scripts.catalogue.load import load_catalogue
 from workflow_scripts.command_line import progress, run_command, write_atomically, write_json
 from workflow_scripts.config.world import WorldSettings
 from workflow_scripts.data.boxes import format_box
-from workflow_scripts.data.templates import DESCRIPTION_TEMPLATES, EXPRESSION_TEMPLATES, RELATIONSHIP_TEMPLATES
 from workflow_scripts.miniature import knowledge, language
 from workflow_scripts.miniature.questions import questions
 from workflow_scripts.miniature.scenes import CELLS, COLOURS, Scene, generate_scenes
@@ -34,6 +34,11 @@ EASY_SHARE = 0.4
 BRIEF_PROMPT_SHARE = 0.15
 PLAIN_SHARE = 0.06
 Line = dict[str, str]
+
+
+def _templates(task: str) -> list[str]:
+    """The wordings in which samples of a task will be asked."""
+    return load_catalogue().task(task).templates
 
 
 def recoloured(scene: Scene, rng: random.Random) -> Scene:
@@ -75,7 +80,7 @@ def scene_turns(
     for found in language.relationships(scene, rng)[: 1 if easy else 3]:
         subject, predicate, object_ = found.subject_name, found.predicate, found.object_name
         ask(
-            rng.choice(RELATIONSHIP_TEMPLATES).format(subject=subject, object=object_),
+            rng.choice(_templates("relationship")).format(subject=subject, object=object_),
             f"{subject} {predicate} {object_}",
             f"the {subject} is {predicate} the {object_}",
         )
@@ -88,10 +93,10 @@ def scene_turns(
         ask(known.query, short, known.sentence.removesuffix(known.answer) + short)
     for expression in rng.sample(language.expressions(scene, rng), 1):
         box = scene.objects[expression.object_index].box
-        turns.append((rng.choice(EXPRESSION_TEMPLATES).format(expression=expression.text), format_box(box, 1.0, 1.0)))
+        turns.append((rng.choice(_templates("refcoco")).format(expression=expression.text), format_box(box, 1.0, 1.0)))
     turns.append(("", language.captions(scene, rng, 1)[0] if rng.random() < 0.75 else language.alt_text(scene, rng)))
     if rng.random() < 0.15:
-        turns.append((rng.choice(DESCRIPTION_TEMPLATES), language.description(scene, rng)))
+        turns.append((rng.choice(_templates("description")), language.description(scene, rng)))
     return turns
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.catalogue.load import load_catalogue
 from workflow_scripts.command_line import run_command
-from workflow_scripts.data.tables import QUESTION_SCHEMA, write_table
-from workflow_scripts.data.templates import DESCRIPTION_TEMPLATES
+from workflow_scripts.data.tables import write_table
 from workflow_scripts.evaluation.predictions import read_questions
 
 EACH = 3
@@ -33,9 +33,9 @@ def draw_questions(rows: Sequence[Mapping[str, Any]], seed: int) -> list[dict[st
         *_take(shuffled, "description", seen),
     ]
     for number, row in enumerate(chosen, start=1):
-        row["question_id"] = f"Q{number}"
+        row["id"] = f"Q{number}"
         if row["task"] == "description":
-            row |= {"query": DESCRIPTION_TEMPLATES[0], "answer": "", "answers": []}
+            row |= {"query": load_catalogue().task("description").templates[0], "answer": "", "answers": []}
     return chosen
 
 
@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="questions.parquet to write")
     arguments = parser.parse_args(argv)
     rows = draw_questions(read_questions(arguments.questions), arguments.seed)
-    write_table(arguments.output.parent, arguments.output.name, rows, QUESTION_SCHEMA, {"seed": arguments.seed})
+    write_table(arguments.output.parent, arguments.output.name, rows, {"seed": arguments.seed})
     print(f"{len(rows)} questions in {arguments.output}")
 
 

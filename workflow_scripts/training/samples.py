@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from workflow_scripts.models.prompt import Prompt
 
 log = logging.getLogger(__name__)
-COLUMNS = ("image", "query", "answer", "task", "source_id")
+COLUMNS = ("image", "query", "answer", "task", "id")
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,10 @@ class Samples:
         return Batch(self.inputs.at(rows), before, after, answers, image_of, *texts)
 
     def names(self, indices: Sequence[int]) -> list[str]:
-        """Return source and image of samples, maybe none, for messages."""
+        """Return id and image of samples, maybe none, for messages."""
         table = read_samples(self.table)
-        chosen = table.select(["source_id", "image"]).take(np.array(indices, dtype=np.int64)).to_pylist()
-        return [f"{row['source_id']} (image {row['image']})" for row in chosen]
+        chosen = table.select(["id", "image"]).take(np.array(indices, dtype=np.int64)).to_pylist()
+        return [f"{row['id']} (image {row['image']})" for row in chosen]
 
 
 def prepare_samples(
