@@ -148,7 +148,7 @@ def test_figures_have_names_units_intervals_and_the_split(score):
 
 
 def test_without_java_there_is_no_meteor_and_a_reason(score):
-    scores, figures = score([("a dog", ["a dog"])])
+    scores, figures = score([("a dog runs here", ["a dog"]), ("a cat", ["a cat"])])
     assert "flickr8k.captions.meteor" not in figures
     assert (
         scores["absent"]
@@ -161,7 +161,7 @@ def test_a_java_that_fails_is_a_reason_too(score, tmp_path, monkeypatch):
     java.write_text("#!/bin/sh\ncat > /dev/null\necho 'a first line' >&2\necho 'no memory for a machine' >&2\nexit 1\n")
     java.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    scores, figures = score([("a dog", ["a dog"])], java=True)
+    scores, figures = score([("a dog runs here", ["a dog"]), ("a cat", ["a cat"])], java=True)
     assert "flickr8k.captions.meteor" not in figures
     assert scores["absent"].endswith("its Java program failed and said: no memory for a machine")
 

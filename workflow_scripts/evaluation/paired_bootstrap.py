@@ -17,6 +17,12 @@ from workflow_scripts.evaluation.bootstrap import resampled_means
 from workflow_scripts.given_files import read_given_json
 
 RESAMPLES = 10_000
+FEWEST_IMAGES = 6
+"""Of fewer images no result is rarer than one in twenty: that all differ to one side happens once in 2^(n - 1)."""
+
+
+class NotComparableError(ValueError):
+    """Why two scorings cannot be compared, as a sentence."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +34,17 @@ class Comparison:
     difference: float
     ci95: tuple[float, float]
     p_value: float
-    """Two-sided: twice the share of the resamples on the rarer side of 0 (0 itself on both), at least 2 / resamples."""
+    """Two-sided: twice the share of the resamples on the rarer side of 0 (0 itself on both), at least 2 / resamples.
+
+    Never below 2^(1 - images), the chance that so many images differ to one side where there is no difference.
+    """
     n: int
     images: int
 
     @property
     def differ(self) -> bool:
-        """Whether the interval of the difference leaves out 0."""
-        return self.ci95[0] > 0 or self.ci95[1] < 0
+        """Whether the interval of the difference leaves out 0, of as many images as can tell."""
+        return self.images >= FEWEST_IMAGES and (self.ci95[0] > 0 or self.ci95[1] < 0)
 
 
 def compare(
@@ -52,6 +61,11 @@ def compare(
     images = first["image_of_question"]
     names = list(ours)
     a, b = (np.array([values[name] for name in names], dtype=float) for values in (ours, theirs))
+    seen = len({images[name] for name in names})
+    if seen < 2:
+        raise NotComparableError(
+            f"{first['id']} and {second['id']} are of one image: a bootstrap over images needs two or more."
+        )
     means = resampled_means(b - a, [images[name] for name in names], seed, resamples)
     low, high = np.percentile(means, [2.5, 97.5])
     rarer = min(float(np.mean(means <= 0)), float(np.mean(means >= 0)))
@@ -60,9 +74,9 @@ def compare(
         b=round(float(b.mean()), 4),
         difference=round(float((b - a).mean()), 4),
         ci95=(round(float(low), 4), round(float(high), 4)),
-        p_value=min(1.0, 2 * max(rarer, 1 / resamples)),
+        p_value=min(1.0, max(2 * rarer, 2 / resamples, 2.0 ** (1 - seen))),
         n=len(names),
-        images=len({images[name] for name in names}),
+        images=seen,
     )
 
 
@@ -70,6 +84,8 @@ def verdict(first: str, second: str, found: Comparison) -> str:
     """The comparison in words."""
     low, high = found.ci95
     outcome = "they do not differ significantly"
+    if found.images < FEWEST_IMAGES:
+        outcome = f"fewer than {FEWEST_IMAGES} images cannot tell"
     if found.differ:
         outcome = f"{second if found.difference > 0 else first} is better"
     return (
@@ -80,6 +96,8 @@ def verdict(first: str, second: str, found: Comparison) -> str:
 
 
 def _answers(scores: Mapping[str, Any]) -> Mapping[str, float]:
+    if isinstance(scores, Mapping) and scores.get("absent") and "per_question" not in scores:
+        raise NotComparableError(f"{scores.get('id')} has no score of each question. {scores['absent']}")
     if not isinstance(scores, Mapping) or not scores.get("per_question") or not scores.get("image_of_question"):
         raise ValueError(
             "A file of scores has no per_question with image_of_question; score its predictions again with one of "

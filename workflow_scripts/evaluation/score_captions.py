@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from workflow_scripts.evaluation.bootstrap import confidence_interval, resampled
 from workflow_scripts.evaluation.caption_tokens import tokenise
 from workflow_scripts.evaluation.meteor import NoMeteorError, meteor, meteor_counts
 from workflow_scripts.evaluation.predictions import check_unique, match_questions, read_answers
-from workflow_scripts.evaluation.scores import add_common_arguments, per_question, write_scores
+from workflow_scripts.evaluation.scores import add_common_arguments, has_interval, per_question, write_scores
 from workflow_scripts.evaluation.unusual_answers import LONG_CAPTION, count_unusual
 from workflow_scripts.given_files import read_given_rows
 
@@ -105,6 +106,26 @@ def cider(captions: Sequence[Caption]) -> np.ndarray:
     return np.asarray(scorer.compute_score()[1], dtype=float)
 
 
+def without_weight(captions: Sequence[Caption]) -> np.ndarray:
+    """Whether all words of the references of each caption [N] are in those of every image, so that they weigh nothing.
+
+    CIDEr weighs words by how few images have them: what all images have, or the only one, it cannot score.
+    """
+    from pycocoevalcap.cider.cider_scorer import precook
+
+    words = [{gram for text in one.references for gram in precook(text, ORDERS)} for one in captions]
+    images = Counter(gram for found in words for gram in found)
+    return np.array([all(images[gram] == len(captions) for gram in found) for found in words])
+
+
+def why_no_cider(captions: Sequence[Caption], weightless: np.ndarray) -> str | None:
+    """The reason why CIDEr is not defined for captions whose references weigh nothing [N], or None."""
+    if not weightless.all():
+        return None
+    because = "there is one image" if len(captions) == 1 else "the references of all images are made of the same words"
+    return f"CIDEr is not defined: it weighs words by how few of the images have them, and {because}."
+
+
 def bleu_counts(captions: Sequence[Caption]) -> np.ndarray:
     """What BLEU adds up for each caption [N, 10]: matching and all n-grams of each order, length, reference length."""
     from pycocoevalcap.bleu.bleu_scorer import BleuScorer
@@ -132,18 +153,20 @@ def bleu(counts: np.ndarray) -> np.ndarray:
 
 def caption_figures(
     captions: Sequence[Caption],
-    scores: np.ndarray,
+    scores: np.ndarray | None,
     counts_of_meteor: np.ndarray | None,
     id: str,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """CIDEr, of the captions' scores [N], BLEU-4 to 1, and METEOR of its counts [N, 23] where there are any, as figures
-    called `id.cider` and so on."""
+    """CIDEr of the captions' scores [N], BLEU-4 to 1, and METEOR of its counts [N, 23], as figures called `id.cider`
+    and so on; what is None is left out, and so is BLEU of longer n-grams than any caption has."""
     images = [caption.image for caption in captions]
-    low, high = confidence_interval(scores, images, seed)
-    found = [("cider", "points", float(scores.mean()), low, high)]
-    corpus, lows, highs = _of_corpus(bleu, bleu_counts(captions), images, seed)
-    for order in range(ORDERS, 0, -1):
+    found = []
+    if scores is not None:
+        found.append(("cider", "points", float(scores.mean()), *confidence_interval(scores, images, seed)))
+    counts = bleu_counts(captions)
+    corpus, lows, highs = _of_corpus(bleu, counts, images, seed)
+    for order in range(longest_order(counts), 0, -1):
         found.append((f"bleu_{order}", "%", *(float(values[order - 1]) for values in (corpus, lows, highs))))
     if counts_of_meteor is not None:
         found.append(("meteor", "%", *map(float, _of_corpus(meteor, counts_of_meteor, images, seed))))
@@ -153,10 +176,16 @@ def caption_figures(
             "value": round(100 * value, 4),
             "unit": unit,
             "n": len(captions),
-            "ci95": [round(100 * low, 4), round(100 * high, 4)],
+            "ci95": [round(100 * low, 4), round(100 * high, 4)] if has_interval(images) else None,
         }
         for name, unit, value, low, high in found
     ]
+
+
+def longest_order(counts: np.ndarray) -> int:
+    """The longest n-grams for which BLEU of counts [N, 10] is defined; captions of no words at all have BLEU 0."""
+    guess = counts[:, ORDERS : 2 * ORDERS].sum(axis=0)
+    return int(np.count_nonzero(guess)) or ORDERS
 
 
 def _of_corpus(
@@ -190,14 +219,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not captions:
         raise ValueError(f"{arguments.predictions} holds no caption.")
     lengths = [len(caption.prediction.split()) for caption in captions]
-    scores, images = cider(captions), [caption.image for caption in captions]
-    counts_of_meteor, absent = None, None
+    weightless, images = without_weight(captions), [caption.image for caption in captions]
+    no_cider = why_no_cider(captions, weightless)
+    scores = None if no_cider else cider(captions)
+    absent = [no_cider] if no_cider else []
+    longest = longest_order(bleu_counts(captions))
+    if longest < ORDERS:
+        absent.append(f"BLEU-{longest + 1} and longer are not defined: no caption has {longest + 1} words.")
+    counts_of_meteor = None
     try:
         counts_of_meteor = meteor_counts(
             [caption.prediction for caption in captions], [caption.references for caption in captions]
         )
     except NoMeteorError as reason:
-        absent = str(reason)
+        absent.append(str(reason))
     write_scores(
         arguments,
         "score_captions",
@@ -206,10 +241,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         figures=caption_figures(captions, scores, counts_of_meteor, arguments.id, arguments.seed),
         inputs=inputs,
         breakdown={},
-        absent=absent,
+        absent=" ".join(absent) or None,
         mean_words=round(float(np.mean(lengths)), 2),
         different_captions=len({caption.prediction for caption in captions}),
-        **per_question(images, scores, images),
+        **({"without_weight": int(weightless.sum())} if weightless.any() else {}),
+        **(per_question(images, scores, images) if scores is not None else {}),
         **count_unusual([caption.prediction for caption in captions], LONG_CAPTION),
         references=sum(len(caption.references) for caption in captions),
     )

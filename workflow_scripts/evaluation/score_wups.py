@@ -99,8 +99,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     images, kinds = [row["image"] for row in rows], [row.get("kind") for row in rows]
     ids = {name: arguments.id.replace("exact_match", name) for name in values}
     ids["contained"] = f"{arguments.id}.contained"
-    if folder is None:
-        print(f"note: {NO_WORDNET}", file=sys.stderr)
     write_scores(
         arguments,
         "score_wups",

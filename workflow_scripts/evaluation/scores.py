@@ -17,6 +17,7 @@ from workflow_scripts.given_files import read_given_json
 from workflow_scripts.identity import sha256_of_file
 from workflow_scripts.revision import git_revision
 
+NO_INTERVAL = "There is no interval: it is taken over images, and there is one."
 WARNED_SHARE = 0.05
 """From this share of the predictions on, that they say nothing, or nothing that can be read, is a warning."""
 UNREAD = {
@@ -38,28 +39,37 @@ def add_common_arguments(parser: argparse.ArgumentParser, id: str) -> None:
 
 
 def figure(id: str, values: np.ndarray, images: Sequence[str], seed: int) -> dict[str, Any]:
-    """The mean of values [N] in per cent with its 95 % interval over images [N]."""
+    """The mean of values [N] in per cent with its 95 % interval over images [N], None for a single image."""
     low, high = confidence_interval(values, images, seed)
     return {
         "id": id,
         "value": _per_cent(float(np.mean(values))),
         "unit": "%",
         "n": len(values),
-        "ci95": [_per_cent(low), _per_cent(high)],
+        "ci95": [_per_cent(low), _per_cent(high)] if has_interval(images) else None,
     }
+
+
+def has_interval(images: Sequence[str]) -> bool:
+    """Whether values of images [N] have an interval: of a single image each resample is the same."""
+    return len(set(images)) > 1
 
 
 def median_figure(id: str, ranks: np.ndarray, images: Sequence[str], seed: int) -> dict[str, Any]:
     """The median of ranks [N], the best 1, with its 95 % interval over images [N]."""
     low, high = median_interval(ranks, images, seed)
     value = float(np.median(ranks))
-    return {"id": id, "value": value, "unit": "rank", "n": len(ranks), "ci95": [low, high]}
+    interval = [low, high] if has_interval(images) else None
+    return {"id": id, "value": value, "unit": "rank", "n": len(ranks), "ci95": interval}
 
 
 def break_down(
     values: np.ndarray, kinds: Sequence[str | None], images: Sequence[str], seed: int
 ) -> dict[str, dict[str, Any]]:
-    """Mean of values [N] in per cent, number and 95 % interval for each kind [N], kinds in alphabetical order."""
+    """Mean of values [N] in per cent, number and 95 % interval for each kind [N], kinds in alphabetical order.
+
+    The interval of a kind of a single image has no width, which the number beside it explains.
+    """
     rows: dict[str, list[int]] = defaultdict(list)
     for row, kind in enumerate(kinds):
         rows[kind or "other"].append(row)
@@ -67,7 +77,7 @@ def break_down(
     found = {}
     for kind in sorted(rows):
         one = figure(kind, values[rows[kind]], names[rows[kind]], seed)
-        found[kind] = {name: one[name] for name in ("value", "n", "ci95")}
+        found[kind] = {"value": one["value"], "n": one["n"], "ci95": one["ci95"] or [one["value"]] * 2}
     return found
 
 
@@ -91,6 +101,9 @@ def write_scores(
 ) -> None:
     """Write scores.json with the command that makes it again and the checksums of what it read; `n` and `ci95` at its
     top are those of the first figure."""
+    reasons = [more.get("absent"), None if all(one["ci95"] for one in figures) else NO_INTERVAL]
+    if any(reasons):
+        more["absent"] = " ".join(filter(None, reasons))
     write_json(
         arguments.output,
         {
@@ -113,10 +126,11 @@ def write_scores(
         if more.get(name, 0) >= WARNED_SHARE * figures[0]["n"] > 0:
             print(f"warning: {more[name]} of {figures[0]['n']} {words}", file=sys.stderr)
     for one in figures:
-        low, high = one["ci95"]
-        print(
-            f"{one['id']}{arguments.suffix}: {one['value']:.2f} {one['unit']} [{low:.2f}, {high:.2f}], n = {one['n']}"
-        )
+        interval = "[{:.2f}, {:.2f}]".format(*one["ci95"]) if one["ci95"] else "without interval"
+        name = f"{one['id']}{arguments.suffix}"
+        print(f"{name}: {one['value']:.2f} {one['unit']} {interval}, n = {one['n']}")
+    if any(reasons):
+        print(f"note: {more['absent']}", file=sys.stderr)
 
 
 def _run_id(path: Path) -> str:

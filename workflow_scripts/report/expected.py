@@ -153,6 +153,8 @@ class Requirement(Section):
             return "", None
         if self.above is not None:
             return f"{value:.1f} against {other['value']:.1f}", value - other["value"] >= self.by
+        if not entry["ci95"] or not other["ci95"]:
+            return "no interval", None
         (low, high), (low_2, high_2) = entry["ci95"], other["ci95"]
         return f"[{low:.1f}, {high:.1f}] against [{low_2:.1f}, {high_2:.1f}]", low > high_2
 
@@ -202,10 +204,12 @@ def judge(id: str, results: Results, breakdowns: Breakdowns, scale: ScaleExpecta
 
 
 def _against_reference(entry: Mapping[str, Any], reported: ReportedFigure) -> Verdict:
-    low, high = entry["ci95"]
     if reported.bound == "below":
         reached = entry["value"] < reported.value
         return Verdict("reached" if reached else "not reached", "good" if reached else "bad")
+    if not entry["ci95"]:
+        return Verdict("no interval", "none")
+    low, high = entry["ci95"]
     if low <= reported.value <= high:
         return Verdict("reached", "good")
     return Verdict("above the report", "good") if low > reported.value else Verdict("below the report", "bad")

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from workflow_scripts.evaluation.paired_bootstrap import Comparison, compare
+from workflow_scripts.evaluation.paired_bootstrap import Comparison, NotComparableError, compare
 from workflow_scripts.report.collect_results import read_scores
 from workflow_scripts.report.names import figure_name, split_experiment
 from workflow_scripts.report.provenance import Origin, origin_of
@@ -25,7 +26,7 @@ class Cell:
 
     id: str
     value: float
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
     n: int
     best: bool
     same_run: bool
@@ -44,9 +45,9 @@ class Cell:
     @property
     def text(self) -> str:
         """The cell as a table prints it."""
-        low, high = self.interval
+        interval = " [{:.1f}, {:.1f}]".format(*self.interval) if self.interval else ""
         best = "*" if self.best else ""
-        return f"{self.value:.1f}{best} [{low:.1f}, {high:.1f}] {self.arrow}".rstrip()
+        return f"{self.value:.1f}{best}{interval} {self.arrow}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,13 @@ class ExperimentTable:
         return Matrix("experiments", "Experiments and benchmarks, % with 95 % intervals", columns, lines, NOTES)
 
 
+def _compare(first: Mapping[str, Any], second: Mapping[str, Any], seed: int) -> Comparison | None:
+    try:
+        return compare(first, second, seed)
+    except NotComparableError:  # of one image, or not defined
+        return None
+
+
 def build_experiment_table(experiments: Mapping[str, Mapping[str, Path]], seed: int = 0) -> ExperimentTable:
     """Read the scores of each experiment, by the plain id of their figure, and compare them with the first that has it.
 
@@ -104,11 +112,11 @@ def build_experiment_table(experiments: Mapping[str, Mapping[str, Path]], seed: 
             cells[label, name] = Cell(
                 id=figure["id"],
                 value=figure["value"],
-                interval=tuple(figure["ci95"]),
+                interval=tuple(figure["ci95"]) if figure["ci95"] else None,
                 n=figure["n"],
                 best=min(values.values()) < values[label] == max(values.values()),
                 same_run=label != first and path == path_of_first,
-                comparison=compare(read[path_of_first], read[path], seed) if path != path_of_first else None,
+                comparison=_compare(read[path_of_first], read[path], seed) if path != path_of_first else None,
                 origin=origin_of(read[path]),
             )
     return ExperimentTable(list(experiments), figures, cells)

@@ -144,7 +144,7 @@ def model_card(scale: str, about: str, runs: Sequence[Content], results: Sequenc
                 (
                     figure_name(entry["id"]),
                     f"{entry['value']:.2f} {entry['unit']}",
-                    f"{entry['ci95'][0]:.2f} to {entry['ci95'][1]:.2f}",
+                    "{:.2f} to {:.2f}".format(*entry["ci95"]) if entry["ci95"] else "",
                     f"{entry['n']:,}",
                     entry.get("adaptor_run_id") or "",
                 )

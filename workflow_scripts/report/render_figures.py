@@ -121,14 +121,20 @@ def draw_exact_match(scores: Sequence[Mapping[str, Any]], data: str = "visual_ge
     figure = Figure(figsize=(5.2, 0.55 * len(shown) + 0.9), layout="constrained")
     axes = figure.subplots()
     for row, (label, one) in enumerate(reversed(shown)):
-        low, high = one["ci95"]
+        low, high = interval_of(one)
         axes.barh(row, one["value"], height=0.62, color=COLOURS[0] if label == "after finetuning" else "#a9b7c4")
         axes.plot([low, high], [row, row], color=INK, linewidth=1.2)
         axes.text(high + 1, row, f"{one['value']:.1f}", va="center", color=INK)
     axes.set_yticks(range(len(shown)), [label for label, _ in reversed(shown)])
     axes.tick_params(axis="y", length=0)
-    axes.set(xlabel="exact match, %", xlim=(0, max(10.0, *(one["ci95"][1] for _, one in shown)) * 1.12))
+    axes.set(xlabel="exact match, %", xlim=(0, max(10.0, *(interval_of(one)[1] for _, one in shown)) * 1.12))
     return figure
+
+
+def interval_of(figure: Mapping[str, Any]) -> tuple[float, float]:
+    """The interval of a figure, or its value twice where it has none."""
+    low, high = figure["ci95"] or [figure["value"]] * 2
+    return low, high
 
 
 def draw_kinds(scores: Sequence[Mapping[str, Any]], data: str = "visual_genome") -> Figure | None:

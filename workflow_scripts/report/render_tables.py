@@ -52,7 +52,7 @@ def build_tables(
             id,
             text,
             entry["value"],
-            tuple(entry["ci95"]),
+            tuple(entry["ci95"]) if entry["ci95"] else None,
             entry["n"],
             verdict,
             entry.get("adaptor_run_id") or entry.get("run_id"),

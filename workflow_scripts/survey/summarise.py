@@ -50,7 +50,8 @@ def summarise(
         if ratings:
             people = [response.respondent for response in responses for _ in numbers]
             row["mean"] = float(np.mean(ratings))
-            row["ci95"] = list(confidence_interval(np.array(ratings), people))
+            if len(responses) > 1:  # one person's answers say nothing of how people spread
+                row["ci95"] = list(confidence_interval(np.array(ratings), people))
         rows.append(row)
     comments = [response.comment for response in responses if response.comment]
     shown = [{key: one[key] for key in ("number", "task", "query", "answer", "picture")} for one in questions]
