@@ -5,8 +5,6 @@ from pathlib import Path
 import pytest
 
 from workflow_scripts.data.readers import daquar, flickr8k
-from workflow_scripts.data.splits import Splits
-from workflow_scripts.data.text import room_question_kind
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 
@@ -26,22 +24,22 @@ def photographs():
 
 
 def test_all_questions_about_rooms_are_read(rooms):
-    questions, removed = daquar.read_questions(rooms, "train")
-    assert (len(questions), removed) == (6795, {})
-    pictures = {question.image_id for question in questions}
-    assert all((rooms / "images" / f"{picture}.jpg").is_file() for picture in pictures)
-    held_out = [picture for picture in pictures if Splits("daquar_train").of(picture) == "validation"]
-    assert 0.2 < len(held_out) / len(pictures) < 0.3
+    reading = daquar.read(rooms, daquar.Options(part="train"), frozenset({"vqa"}))
+    questions = list(reading.records)
+    assert (len(questions), reading.removed) == (6795, {})
+    there = daquar.images(rooms, daquar.Options(part="train"))
+    assert all((rooms / "images" / name).is_file() for name in there.values())
     assert not [question.query for question in questions if any(char.isdigit() for char in question.query[-6:])]
-    assert {room_question_kind(question.query) for question in questions} == {"object", "colour", "count", "relation"}
+    assert {question.kind for question in questions} == {"object", "colour", "count", "relation"}
 
 
 def test_all_captions_and_splits_are_read(photographs):
-    captions, removed = flickr8k.read_captions(photographs)
-    assert (len(captions), removed) == (35455, {})
+    reading = flickr8k.read(photographs, flickr8k.Options(part="train"), frozenset({"caption"}))
+    captions = list(reading.records)
+    assert (len(captions), reading.removed) == (35455, {})
     described = {caption.image_id for caption in captions}
-    for split, count in (("train", 6000), ("validation", 1000)):
-        names = flickr8k.read_split(photographs, split)
-        assert len(names) == count
-        assert {flickr8k.image_id(name) for name in names} <= described
-        assert all((photographs / "images" / name).is_file() for name in names)
+    for part, count in (("train", 6000), ("validation", 1000)):
+        there = flickr8k.images(photographs, flickr8k.Options(part=part))
+        assert len(there) == count
+        assert there.keys() <= described
+        assert all((photographs / "images" / name).is_file() for name in there.values())
