@@ -22,10 +22,13 @@ rule encode_images:
         folder=output_folder,
         images=folders_of("images"),
         weights=vision_weights,
+        vit_model=SCALE.q_former.geometry.vit_model if SCALE.q_former else "",
+        image_size=SCALE.q_former.geometry.image_size if SCALE.q_former else 0,
         code=code_digest("workflow_scripts.features.encode_images"),
     shell:
         "OMP_NUM_THREADS={threads} python -m workflow_scripts.features.encode_images --images {params.images:q}"
-        " --weights {params.weights:q} --output {params.folder:q} 2>&1 | tee {log:q}"
+        " --weights {params.weights:q} --vit-model {params.vit_model:q} --image-size {params.image_size}"
+        " --output {params.folder:q} 2>&1 | tee {log:q}"
 
 
 rule train_q_former:

@@ -240,7 +240,10 @@ class Chain:
     def tokens(self, image_set: str) -> Product:
         """The pretrained vision encoder's tokens of every image of a set."""
         parents = {"images": self.images(image_set), "vision_encoder": self._required("vision_encoder")}
-        return Product("encode_images", "tokens", image_set, {"tokens_of": image_set}, parents)
+        assert self.scale.q_former is not None, "tokens are for a Q-Former that is trained here"
+        geometry = self.scale.q_former.geometry
+        sizes = {"vit_model": geometry.vit_model, "image_size": geometry.image_size}
+        return Product("encode_images", "tokens", image_set, {"tokens_of": image_set, **sizes}, parents)
 
     @_remembered
     def features(self, image_set: str) -> Product:

@@ -7,7 +7,6 @@ import pytest
 from workflow_scripts.catalogue.load import load_catalogue
 from workflow_scripts.data.readers import daquar, flickr8k
 from workflow_scripts.data.splits import Splits
-from workflow_scripts.data.text import room_question_kind
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 
@@ -36,7 +35,7 @@ def test_all_questions_about_rooms_are_read(rooms):
     held_out = [picture for picture in pictures if splits.of(picture) == "validation"]
     assert 0.2 < len(held_out) / len(pictures) < 0.3
     assert not [question.query for question in questions if any(char.isdigit() for char in question.query[-6:])]
-    assert {room_question_kind(question.query) for question in questions} == {"object", "colour", "count", "relation"}
+    assert {question.kind for question in questions} == {"object", "colour", "count", "relation"}
 
 
 def test_all_captions_and_splits_are_read(photographs):

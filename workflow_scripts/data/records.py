@@ -90,12 +90,14 @@ def reader_options(name: str, options: Mapping[str, Any], where: str) -> Section
     try:
         return kind.model_validate(dict(options))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(map(str, first["loc"]))
+        errors = error.errors(include_url=False)
+        first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
+        key, message = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             raise ValueError(
                 f"{where}: the reader {name} has no option {key}; {nearest(key, kind.model_fields)}"
             ) from None
         if first["type"] == "missing":
             raise ValueError(f"{where}: the reader {name} needs the option {key}.") from None
-        raise ValueError(f"{where}: the option {key} of the reader {name}: {first['msg']}.") from None
+        of = f"the option {key} of the reader {name}" if key else f"the options of the reader {name}"
+        raise ValueError(f"{where}: {of}: {message}.") from None
