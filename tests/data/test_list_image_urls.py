@@ -4,6 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from workflow_scripts.data import list_image_urls
+from workflow_scripts.sources import fetch_files
 
 
 def run(tmp_path, image_set, *folders, more=()):
@@ -110,3 +111,18 @@ def test_a_wrong_option_of_a_reader_is_named_with_its_row(tmp_path, annotations)
     more = own(tmp_path, reader="vqa", tasks=["vqa"], options={"questions": "a.json", "anotations": "b.json"})
     with pytest.raises(ValueError, match=r"birds: the reader vqa has no option anotations; did you mean annotations\?"):
         run(tmp_path, "birds", folder, more=more)
+
+
+def test_a_table_of_one_s_own_is_fetched_and_names_the_images_of_a_folder(tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "birds.csv").write_text("image,caption\nwren/1.jpg,a wren\nhttps://h/2.jpg,a robin\n")
+    path = tmp_path / "own" / "birds.yaml"
+    row = {"title": "Birds", "reader": "table", "tasks": ["caption"], "options": {"caption": "caption"}}
+    files = [{"name": "birds.csv", "file": "birds.csv"}]
+    path.write_text(json.dumps({"data_sets": {"birds": {**row, "files": files, "folder": "photos"}}}))
+    fetched = tmp_path / "annotations"
+    fetch_files.main(["--source", "birds", "--output", str(fetched), "--catalogue", str(path)])
+    assert run(tmp_path, "birds", fetched, more=["--catalogue", str(path)]) == {
+        "1": "archive://birds/wren/1.jpg",
+        "bc5757b0afacf9b4": "https://h/2.jpg",
+    }

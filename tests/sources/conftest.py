@@ -36,13 +36,13 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., FaultyWeb]]
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Callable[[list[dict]], Path]:
-    """Write a registry with one data set `things` and return its path."""
+def rows(tmp_path: Path) -> Callable[[list[dict]], Path]:
+    """Write a catalogue with one data set `things` and return its path."""
 
     def write(files: list[dict]) -> Path:
         source = {"title": "Things", "licence": "none", "citation": "nobody", "files": files}
-        path = tmp_path / f"registry-{len(list(tmp_path.glob('registry-*')))}.yaml"
-        path.write_text(json.dumps({"data_sets": {"things": source}, "models": {"model": source}, "image_sets": {}}))
+        path = tmp_path / f"rows-{len(list(tmp_path.glob('rows-*')))}.yaml"
+        path.write_text(json.dumps({"data_sets": {"things": source}, "models": {"model": source}}))
         return path
 
     return write

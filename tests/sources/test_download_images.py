@@ -274,6 +274,34 @@ def test_of_an_archive_only_the_listed_pictures_are_stored_and_missing_ones_are_
         pack_images.main(command)
 
 
+def test_a_user_s_pictures_are_found_by_their_place_below_the_folder_and_else_by_name(tmp_path):
+    folder = tmp_path / "photos"
+    names = ["wren/1.jpg", "robin/1.jpg", "a #b/50%.jpg", "deep/COCO_val2014_000000000042.jpg", "deep/9.JPG"]
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(jpeg(picture(len(name))))
+    places = {"w": "wren/1.jpg", "r": "./robin/1.jpg", "p": "a%20%23b/50%25.jpg", "absolute": f"{folder}/wren/1.jpg"}
+    places |= {"000000000042": "COCO_val2014_000000000042.jpg", "9": "9.jpg", "lost": "../photos/lost.jpg"}
+    write_list(tmp_path / "urls.parquet", {key: f"archive://birds/{place}" for key, place in places.items()})
+    output = tmp_path / "images" / "birds"
+    flags = {"--pictures": folder, "--image-set": "birds", "--output": output, "--url-list": tmp_path / "urls.parquet"}
+    flags["--settings"] = '{"image_size": 32}'
+    pack_images.main([str(word) for flag in flags.items() for word in flag])
+    image_set = ImageSet.open(output)
+    assert {key: image["url"].removeprefix("archive://birds/") for key, image in image_set.images.items()} == {
+        "000000000042": "deep/COCO_val2014_000000000042.jpg",
+        "9": "deep/9.JPG",
+        "absolute": "wren/1.jpg",
+        "p": "a%20%23b/50%25.jpg",
+        "r": "robin/1.jpg",
+        "w": "wren/1.jpg",
+    }
+    assert image_set.failed == {"lost": "not in the archive"}
+    write_list(tmp_path / "urls.parquet", {"1": "archive://birds/1.jpg"})
+    with pytest.raises(ValueError, match="photos holds two pictures named 1; ids must differ"):
+        pack_images.main([str(word) for flag in flags.items() for word in flag])
+
+
 def test_a_list_of_photographs_that_a_mirror_lacks_is_one_sentence(tmp_path, web, serve):
     serve(web)
     write_list(tmp_path / "urls.parquet", {f"p{n}": f"http://flickr8k/images/p{n}.jpg" for n in range(3)})
@@ -311,7 +339,8 @@ def test_pictures_in_packed_tars_are_read_where_they_lie(tmp_path):
                     info = tarfile.TarInfo(f"{key}.{ending}")
                     info.size = len(data)
                     tar.addfile(info, io.BytesIO(data))
-    listed = webdataset.addresses(folder, "cc3m")
+    images = webdataset.images(folder, webdataset.Options())
+    listed = {key: f"archive://cc3m/{place}" for key, place in images.items()}
     pq.write_table(pa.table({"id": list(listed), "url": list(listed.values())}), tmp_path / "urls.parquet")
     output = tmp_path / "images" / "cc3m"
     flags = {"--pictures": folder, "--image-set": "cc3m", "--output": output, "--url-list": tmp_path / "urls.parquet"}

@@ -47,9 +47,9 @@ def fetch(tmp_path, address, **more):
         "files": [{"name": "config.json", "url": f"{address}/config.json"}],
         **more,
     }
-    registry = tmp_path / "registry.yaml"
-    registry.write_text(json.dumps({"data_sets": {}, "models": {"llama": model}, "image_sets": {}}))
-    fetch_models.main(["--model", "llama", "--output", str(tmp_path / "llama"), "--registry", str(registry)])
+    rows = tmp_path / "rows.yaml"
+    rows.write_text(json.dumps({"data_sets": {}, "models": {"llama": model}}))
+    fetch_models.main(["--model", "llama", "--output", str(tmp_path / "llama"), "--catalogue", str(rows)])
     return tmp_path / "llama"
 
 

