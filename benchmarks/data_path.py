@@ -85,7 +85,7 @@ def filter_and_merge(folder: Path, count: int, scale: int) -> int:
     """Filter the captions of `make_captions`; returns the bytes of the table that was read."""
     from workflow_scripts.data import filter_pairs
 
-    source = ["--source", "conceptual_captions", str(folder / "annotations"), str(folder / "images")]
+    source = ["--source", "conceptual_captions", "train", str(folder / "annotations"), str(folder / "images")]
     filter_pairs.main([*source, "--output", str(folder / "pairs")])
     return (folder / "annotations" / "Train_GCC-training.tsv").stat().st_size
 

@@ -265,3 +265,40 @@ def test_wordings_are_lower_case():
         wordings = [*task.templates, *task.of_captions]
         assert all(query == query.lower() for query in wordings)
         assert len(wordings) == len(set(wordings))
+
+
+@pytest.fixture
+def birds(annotations, image_set):
+    """A table of a user's own with captions, questions and boxes; ids 7 to 9 have no image."""
+    lines = [f"b{n}.jpg,A bird {n}.,Where is bird {n}?,Here {n}.,16,12,32,24" for n in range(10)]
+    columns = {"caption": "caption", "query": "query", "answer": "answer"}
+    row = {"title": "Birds", "reader": "table", "tasks": ["caption", "vqa"], "options": columns}
+    row |= {"files": [{"name": "birds.csv", "file": "birds.csv"}], "splits": {"train": {}, "test": {}}}
+    boxes = {"box": list("xywh"), "words": {"expression": "caption"}, "task": "refcoco"}
+    rows = {"birds": row, "bird_boxes": {**row, "tasks": ["refcoco"], "options": boxes}}
+    table = "\n".join(["image,caption,query,answer,x,y,w,h", *lines, ",no image,,,,,,"])
+    folder = annotations("birds", {"birds.csv": table, "rows/rows.yaml": {"data_sets": rows}})
+    there = [f"b{n}" for n in range(7)]
+    return folder, {name: image_set(name, there, ["b7", "b8", "b9"]) for name in rows}
+
+
+def test_captions_and_questions_of_one_table_are_read_once(tmp_path, birds):
+    folder, images = birds
+    parts = {"birds/vqa": 0.5, "birds/description": 0.5}
+    more = ["--catalogue", folder / "rows"]
+    rows, manifest = run(tmp_path, ["birds", folder, images["birds"]], parts=parts, more=more)
+    assert manifest["tasks"] == {"description": 7, "vqa": 7}
+    assert manifest["removed"] == {"picture could not be fetched": 6, "row without an image": 1}
+    assert {(row["query"], row["answer"]) for row in rows if row["task"] == "vqa"} == {
+        (f"where is bird {n}?", f"here {n}") for n in range(7)
+    }
+
+
+def test_a_box_without_a_size_is_in_pixels_of_the_image_that_came(tmp_path, birds):
+    folder, images = birds
+    source = ["bird_boxes", folder, images["bird_boxes"]]
+    more = ["--catalogue", folder / "rows"]
+    rows, manifest = run(tmp_path, source, parts={"bird_boxes/refcoco": 1}, more=more)
+    assert {row["answer"] for row in rows} == {"{<25><25><50><50>}"}
+    assert (rows[0]["box"], rows[0]["image_width"], rows[0]["image_height"]) == ([16.0, 12.0, 32.0, 24.0], 64, 48)
+    assert manifest["removed"]["picture could not be fetched"] == 3

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,11 @@ class PartSource:
             )
         self.splits = Splits(name, catalogue.image_set(name).hold_out, self._entry.parts, split_file)
 
-    def read(self, task: str) -> Reading:
-        """Read the records of a task; those of other splits are among them (see `keeps`)."""
+    def read(self, *tasks: str) -> Reading:
+        """Read the records of tasks; those of other splits are among them (see `keeps`)."""
         assert self._row.reader is not None, "a data set that has tasks has a reader"
         options = reader_options(self._row.reader, self._entry.options, f"data_sets.{self.data_set}")
-        return reader_of(self._row.reader).read(self.annotations, options, frozenset([task]))
+        return reader_of(self._row.reader).read(self.annotations, options, frozenset(tasks))
 
     def keeps(self, record: Record) -> bool:
         """Tell whether a record is of the split."""
@@ -66,42 +67,49 @@ class PartSource:
     def place(self, image_id: str, record: Record | None = None) -> dict[str, Any]:
         """Return the columns of a stored image; a box is in pixels of the size that its record tells."""
         image = self.image_set.images[image_id]
-        boxed = record is not None and record.box is not None and record.size is not None
-        width, height = record.size if boxed else (image.get("original_width"), image.get("original_height"))
+        size = (image.get("original_width"), image.get("original_height"))
+        box = record.box if record is not None else None
+        width, height = record.size if record is not None and box is not None and record.size else size
         return {
             "image": self.image_set.key(image_id),
             "data_set": self.data_set,
             "image_width": width,
             "image_height": height,
-            "box": list(record.box) if boxed else None,
+            "box": None if box is None else list(box),
             "shard": image.get("shard"),
         }
 
     def records_of(
         self, catalogue: Catalogue, parts: Iterable[str], rng: random.Random, removed: Counter[str]
     ) -> Iterator[tuple[Wording, Iterable[Record]]]:
-        """Yield for each part how it is worded, and its records, which are read one after the other where they can be.
+        """Yield for each part how it is worded, and its records; those of a single part are read one after the other.
 
         What the reader left out is counted in `removed`, and so are records of other splits.
         """
         wordings = [Wording(catalogue, part, rng) for part in parts]
         natives = [wording.native for wording in wordings]
-        several: dict[str, list[Record]] = {}
-        for wording in wordings:
-            if natives.count(wording.native) == 1:
-                yield wording, self._kept(wording.native, removed)
-                continue
-            if wording.native not in several:
-                several[wording.native] = list(self._kept(wording.native, removed))
-            yield wording, several[wording.native]
+        kept = self._kept(natives, removed)
+        if len(wordings) == 1:
+            yield wordings[0], kept
+            return
+        by_task: dict[str, list[Record]] = {task: [] for task in natives}
+        for record in kept:
+            by_task[record.task].append(record)
+        for place, wording in enumerate(wordings):
+            used_again = wording.native in natives[place + 1 :]
+            yield wording, by_task[wording.native] if used_again else by_task.pop(wording.native)
 
-    def _kept(self, task: str, removed: Counter[str]) -> Iterator[Record]:
-        reading = self.read(task)
+    def _kept(self, tasks: Iterable[str], removed: Counter[str]) -> Iterator[Record]:
+        """The records of the split; a box of an image whose size the data set does not tell has that it came in."""
+        reading = self.read(*tasks)
         for record in reading.records:
-            if self.keeps(record):
-                yield record
-            else:
+            if not self.keeps(record):
                 removed[HELD_OUT] += 1
+                continue
+            image = self.image_set.images.get(record.image_id) if record.box and not record.size else None
+            if image is not None:
+                record = replace(record, size=(image["original_width"], image["original_height"]))
+            yield record
         removed.update(reading.removed)
 
 
