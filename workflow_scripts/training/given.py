@@ -31,8 +31,8 @@ def check_given(arguments: argparse.Namespace) -> None:
         if found != wanted:
             option, there = f"--{role.replace('_', '-')}", ", ".join(map(str, folders)) or "nothing"
             raise ValueError(
-                f"{option} is {there}, but the run's identity says that it is made from {', '.join(wanted)}: a run must "
-                "read what its record names. Start it by its rule, or leave --identity out."
+                f"{option} is {there}, but the run's identity says that it is made from {', '.join(wanted)}: a run "
+                "must read what its record names. Start it by its rule, or leave --identity out."
             )
     if not made_from:
         return
@@ -41,5 +41,5 @@ def check_given(arguments: argparse.Namespace) -> None:
         if folders and role not in made_from:
             raise ValueError(
                 f"--{role.replace('_', '-')} is {', '.join(folders)}, which the run's identity does not name: a run must "
-                "read what its record names. Start it by its rule, or leave --identity out."
+                "must read what its record names. Start it by its rule, or leave --identity out."
             )
