@@ -90,6 +90,11 @@ def fetched_models(chains_of_experiments):
     return sorted({model.name for model in found if model})
 
 
+def encoder_options(wildcards):
+    sizes = product_of(wildcards).definition
+    return ["--vit-model", sizes["vit_model"], "--image-size", sizes["image_size"]]
+
+
 def vision_weights(wildcards):
     """The vision encoder's own file, as the catalogue names it."""
     encoder = product_of(wildcards).parents["vision_encoder"]

@@ -22,12 +22,11 @@ rule encode_images:
         folder=output_folder,
         images=folders_of("images"),
         weights=vision_weights,
-        vit_model=SCALE.q_former.geometry.vit_model if SCALE.q_former else "",
-        image_size=SCALE.q_former.geometry.image_size if SCALE.q_former else 0,
+        encoder=encoder_options,
         code=code_digest("workflow_scripts.features.encode_images"),
     shell:
         "OMP_NUM_THREADS={threads} python -m workflow_scripts.features.encode_images --images {params.images:q}"
-        " --weights {params.weights:q} --vit-model {params.vit_model:q} --image-size {params.image_size}"
+        " --weights {params.weights:q} {params.encoder:q}"
         " --output {params.folder:q} 2>&1 | tee {log:q}"
 
 

@@ -103,3 +103,8 @@ def test_a_stage_samples_or_a_benchmark_may_be_named_without_its_section():
     assert found.stages["finetune"].epochs == 7
     assert found.samples["okvqa_mix"].count == 5
     assert found.benchmarks["okvqa"].questions == 3
+
+
+def test_null_on_the_command_line_of_snakemake_is_no_value():
+    assert settings(reranking="null").values.reranking is None
+    assert settings(samples={"okvqa_mix": {"count": "null"}}).values.samples["okvqa_mix"].count is None

@@ -130,7 +130,7 @@ def _load(more: tuple[Path, ...]) -> Catalogue:
         file = origin.get((section, name), FOLDER)
         hint = _hint(first, section)
         raise ValueError(f"The catalogue {file} has a mistake at {where}: {first['msg']}{hint}.") from None
-    catalogue = _with_own_image_sets(catalogue)
+    catalogue = _with_figures(_with_own_image_sets(catalogue))
     _check(catalogue, origin)
     return catalogue
 
@@ -220,6 +220,12 @@ def _with_own_image_sets(catalogue: Catalogue) -> Catalogue:
             splits = {**splits, **{split: splits[split].model_copy(update={"images": name}) for split in own}}
         data_sets[name] = row.model_copy(update={"splits": splits})
     return catalogue.model_copy(update={"data_sets": data_sets, "image_sets": image_sets})
+
+
+def _with_figures(catalogue: Catalogue) -> Catalogue:
+    """Call the figures of a benchmark by its name where its row does not say how."""
+    rows = {n: row.model_copy(update={"figures": row.figures or n}) for n, row in catalogue.benchmarks.items()}
+    return catalogue.model_copy(update={"benchmarks": rows})
 
 
 def _check(catalogue: Catalogue, origin: Mapping[tuple[str, str], Path]) -> None:

@@ -211,6 +211,7 @@ def load_settings(config: Mapping[str, Any], scales: Path) -> Settings:
     Raises:
         ValueError: one sentence that names the key, the value and what is allowed.
     """
+    config = _with_nulls(config)
     own = {key: config[key] for key in ("results", "mirror", "catalogue", "experiments") if key in config}
     if isinstance(own.get("catalogue"), str):
         own["catalogue"] = [own["catalogue"]]
@@ -252,6 +253,15 @@ def load_settings(config: Mapping[str, Any], scales: Path) -> Settings:
         _check_rows(one, rows, prefix)
     own |= {"scale": name, "values": scale, "of_experiments": of_experiments, "rows": rows}
     return _validated(Settings, own, "")
+
+
+def _with_nulls(value: Any) -> Any:
+    """A configuration in which the word null is no value: Snakemake's --config reads all of it as text."""
+    if isinstance(value, Mapping):
+        return {key: _with_nulls(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_with_nulls(one) for one in value]
+    return None if value == "null" else value
 
 
 def _read_scale(path: Path) -> dict[str, Any]:

@@ -15,12 +15,9 @@ from workflow_scripts.features.token_store import TokenWriter
 from workflow_scripts.identity import sha256_of_file
 
 log = logging.getLogger(__name__)
-VIT_MODEL, IMAGE_SIZE = "timm/tf_efficientnet_lite0", 224
 
 
-def encode_images(
-    images: Path, weights: Path, output: Path, batch_size: int, vit_model: str = VIT_MODEL, image_size: int = IMAGE_SIZE
-) -> None:
+def encode_images(images: Path, weights: Path, output: Path, batch_size: int, vit_model: str, image_size: int) -> None:
     """Write the token store of an image set; shards that an interrupted run finished are not read again."""
     import torch
     from lavis.processors.blip_processors import BlipImageEvalProcessor
@@ -67,8 +64,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--images", type=Path, required=True, help="folder of an image set (shards/, manifest.json)")
     parser.add_argument("--weights", type=Path, required=True, help="the encoder's published file")
     parser.add_argument("--output", type=Path, required=True, help="folder of the token store")
-    parser.add_argument("--vit-model", default=VIT_MODEL, help="the encoder, timm/<name>; %(default)s if not given")
-    parser.add_argument("--image-size", type=int, default=IMAGE_SIZE, help="side of the pictures in pixels")
+    parser.add_argument("--vit-model", required=True, help="the encoder, timm/<name>")
+    parser.add_argument("--image-size", type=int, required=True, help="side of the pictures in pixels")
     parser.add_argument("--batch-size", type=int, default=32)
     arguments = parser.parse_args(argv)
     if arguments.batch_size < 1:

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+_REMEDY = "a run must read what its record names: start it by its rule, or leave --identity out."
+
 
 def check_given(arguments: argparse.Namespace) -> None:
     """Raise ValueError where a folder is not the one whose id stands in the identity's `from`.
@@ -31,15 +33,12 @@ def check_given(arguments: argparse.Namespace) -> None:
         if found != wanted:
             option, there = f"--{role.replace('_', '-')}", ", ".join(map(str, folders)) or "nothing"
             raise ValueError(
-                f"{option} is {there}, but the run's identity says that it is made from {', '.join(wanted)}: a run "
-                "must read what its record names. Start it by its rule, or leave --identity out."
+                f"{option} is {there}, but the run's identity says that it is made from {', '.join(wanted)}; {_REMEDY}"
             )
     if not made_from:
         return
     for role in ("initial_adaptor", "images", "features"):
         folders = [str(folder) for folder in given[role] if folder is not None]
         if folders and role not in made_from:
-            raise ValueError(
-                f"--{role.replace('_', '-')} is {', '.join(folders)}, which the run's identity does not name: a run must "
-                "must read what its record names. Start it by its rule, or leave --identity out."
-            )
+            option = f"--{role.replace('_', '-')}"
+            raise ValueError(f"{option} is {', '.join(folders)}, which the run's identity does not name; {_REMEDY}")
