@@ -3,6 +3,33 @@
 # Sources
 
 
+def world_of(product):
+    """The miniature world that something is fetched from; None where it is the outside."""
+    for role in ("world", "annotations", "urls"):
+        for one in (made_of if isinstance(made_of := product.parents.get(role, ()), tuple) else (made_of,)):
+            return one if role == "world" else world_of(one)
+
+
+def web(wildcards):
+    """What stands before a command that needs the web: nothing, or a server on loopback for as long as it runs."""
+    world = world_of(product_of(wildcards))
+    if world:
+        return f"python -m workflow_scripts.miniature.web --root {shlex.quote(at(world, 'web'))} --"
+    return OUTSIDE
+
+
+def published(wildcards):
+    """What has to be there before something is fetched."""
+    world = world_of(product_of(wildcards))
+    return [*([marker(world)] if world else []), *CHECKED]
+
+
+def checksums(wildcards):
+    """The world's files have checksums of their own."""
+    world = world_of(product_of(wildcards))
+    return ["--checksums", at(world, "checksums.json")] if world else []
+
+
 def local_files(wildcards):
     """The files of a data set that lie on this machine: when they change, what is made from them does."""
     return [file.file for file in ROWS.source(own_name(wildcards)).files if file.file and Path(file.file).is_file()]
@@ -80,7 +107,7 @@ def exclusion_sources(wildcards):
 
 
 def world_settings(wildcards):
-    return settings_json(SCALE.world)
+    return settings_json(product_of(wildcards).parents["world"].settings)
 
 
 def fetched_models(chains_of_experiments):

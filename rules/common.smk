@@ -165,17 +165,9 @@ def job_threads(rule, own):
     return (SCALE.jobs[rule].threads if rule in SCALE.jobs else None) or own
 
 
-# What stands before a command that needs the web: nothing, or a server on loopback for as long as the command runs.
-WEB, WEB_READY, CHECKSUMS = "", [], []
-if SCALE.world:
-    WEB = f"python -m workflow_scripts.miniature.web --root {shlex.quote(at(CHAIN.world, 'web'))} --"
-    WEB_READY = [at(CHAIN.world, "published.json")]
-    # The world's files have checksums of their own.
-    CHECKSUMS = ["--checksums", at(CHAIN.world, "checksums.json")]
-elif MIRROR:
+# Nothing is fetched before the preflight has found disk, GPUs and access.
+OUTSIDE = "python -m workflow_scripts.sources.serve_mirror --" if MIRROR else ""
+CHECKED = [f"{R}/preflight/checked.json"] if SCALE.preflight else []
+if MIRROR:
     # Not by a parameter: another mirror shall download nothing again.
     name_mirror(MIRROR)
-    WEB = "python -m workflow_scripts.sources.serve_mirror --"
-# Nothing is fetched before the preflight has found disk, GPUs and access.
-if SCALE.preflight:
-    WEB_READY = [*WEB_READY, f"{R}/preflight/checked.json"]

@@ -32,7 +32,7 @@ rule cut_url_list:
 use rule download_images as download_part with:
     input:
         urls=rules.cut_url_list.output[0],
-        web=WEB_READY,
+        web=published,
     output:
         f"{R}/images/{{key}}/parts/{{part}}/manifest.json",
     log:

@@ -15,7 +15,7 @@ if SCALE.preflight:
         resources:
             **job("preflight", mem_mb=4000, runtime=10),
         params:
-            web=WEB,
+            web=OUTSIDE,
             # Those of other experiments are asked for by the jobs that fetch them, which come right after it.
             catalogue=CATALOGUE,
             models=fetched_models(REPORTED.values()),

@@ -3,7 +3,7 @@
 
 rule fetch_files:
     input:
-        WEB_READY,
+        published,
         local_files,
     output:
         f"{R}/annotations/{{key}}/manifest.json",
@@ -19,10 +19,10 @@ rule fetch_files:
     resources:
         **job("fetch_files", mem_mb=1000, runtime=240),
     params:
-        web=WEB,
+        web=web,
         source=own_name,
         folder=output_folder,
-        checksums=CHECKSUMS,
+        checksums=checksums,
         form=from_mirror,
         row=source_row,
         catalogue=CATALOGUE,
@@ -64,7 +64,7 @@ rule list_image_urls:
 rule download_images:
     input:
         unpack(made_from),
-        web=WEB_READY,
+        web=published,
     output:
         f"{R}/images/{{key}}/manifest.json",
     log:
@@ -79,7 +79,7 @@ rule download_images:
     resources:
         **job("download_images", mem_mb=2000, runtime=1440),
     params:
-        web=WEB,
+        web=web,
         image_set=own_name,
         folder=output_folder,
         settings=own_settings,
@@ -120,7 +120,7 @@ rule pack_images:
 
 rule fetch_model:
     input:
-        WEB_READY,
+        published,
         local_files,
     output:
         f"{R}/models/{{key}}/SHA256SUMS",
@@ -137,7 +137,7 @@ rule fetch_model:
     resources:
         **job("fetch_model", mem_mb=1000, runtime=240),
     params:
-        web=WEB,
+        web=web,
         name=own_name,
         folder=output_folder,
         row=source_row,

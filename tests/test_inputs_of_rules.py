@@ -51,7 +51,24 @@ CHANGES = {
 }
 # What an experiment of its own changes no product by: what is said of a scale, how jobs run, and what only pages show.
 NO_PRODUCT = {"description", "figures_are_meaningful", "survey", "queries", "jobs", "preflight", "mirror"}
+# Rules that read a product in its own folder, or what its parents are made from: which folders.
+BESIDE = {
+    "score": lambda product: [product.path, *(one.path for one in flat(product))],
+    "score_retrieval": lambda product: [product.path, *(one.path for one in flat(product))],
+    "download_images": lambda product: [one.path for one in flat(next(iter(flat(product.parents["urls"]))))],
+}
+# What is made in parts is made from what its parts are made from.
+OF_PARTS = {"join_images", "join_features"}
+# The corpora of the world are written from its settings, beside what is published.
+FROM_SETTINGS = {"write_text_corpus", "write_vision_corpus"}
 MORE = {"samples": {"other_pairs": {"parts": ["coco_annotations_2017/caption"]}}}
+
+
+def flat(product):
+    """What a product is made from, one by one."""
+    return [
+        one for made_of in product.inputs.values() for one in (made_of if isinstance(made_of, tuple) else [made_of])
+    ]
 
 
 def rows(scale):
@@ -86,31 +103,23 @@ def planned(scale, results, experiments):
 @pytest.mark.parametrize("scale", list(CHANGES))
 def test_the_inputs_of_every_job_are_what_its_product_is_made_from(scale, tmp_path):
     jobs, products = planned(scale, tmp_path, rows(scale))
-    seen = set()
+    place, seen = f"{tmp_path}/{scale}", set()
     for job in jobs:
         folder = str(Path(job.outputs[0]).parent) if job.outputs else ""
+        folder, _, part = folder.partition("/parts/")
         product = products.get(folder)
         if product is None:
             continue
         seen.add(folder)
-        given = [
-            one for made_of in product.inputs.values() for one in (made_of if isinstance(made_of, tuple) else [made_of])
-        ]
-        if job.rule in ("score", "score_retrieval"):
-            given.append(product)  # its own predictions, or its own ranking
-        own = {path for path, other in products.items() if other.path in {one.path for one in given}}
-        # What features of tokens or of images are read by, and captions of a first ranking, are of products too.
-        own |= {str(Path(path).parent) for one in given for path in [f"{tmp_path}/{scale}/{one.path}/x"]}
+        given = flat(product)
+        wanted = {f"{place}/{one.path}" for one in given}
+        beside = BESIDE.get(job.rule.replace("_part", "_images"))
+        if beside is not None:
+            wanted |= {f"{place}/{path}" for path in beside(product)}
         read = {str(Path(path).parent) for path in job.inputs if str(Path(path).parent) in products}
-        if job.rule == "score":
-            read -= {f"{tmp_path}/{scale}/{product.inputs['questions'].path}"}
-            read -= {f"{tmp_path}/{scale}/{run.path}" for run in [product.inputs.get("run")] if run}
-        if job.rule == "score_retrieval":
-            own |= {f"{tmp_path}/{scale}/{one.path}" for one in given}
-        assert read <= own, (job.rule, product.path, read - own)
-        if job.rule not in ("score", "score_retrieval", "fetch_files", "fetch_model"):
-            left = {f"{tmp_path}/{scale}/{one.path}" for one in given} - read
-            assert not {path for path in left if path in products}, (job.rule, product.path, left)
+        assert read <= wanted, (job.rule, product.path, read - wanted)
+        if not part and job.rule not in {*BESIDE, *FROM_SETTINGS, *OF_PARTS}:
+            assert wanted <= read, (job.rule, product.path, wanted - read)
     made = {path for path, product in products.items()}
     assert made - seen == set(), "every product is made by a job"
 
