@@ -23,7 +23,7 @@ from workflow_scripts.evaluations import (
 )
 from workflow_scripts.identity import run_id
 from workflow_scripts.job_environment import name_mirror, prepare_job_environment
-from workflow_scripts.one_snakemake import take_over
+from workflow_scripts.one_snakemake import enter, take_over
 from workflow_scripts.report.chromium import find_chromium
 from workflow_scripts.sources.registry import is_on_mirror, load_registry
 
@@ -52,6 +52,14 @@ def begin():
     """Before the first job: nobody else may be at work here, nor may jobs of a Snakemake that was killed."""
     try:
         take_over(Path.cwd(), alone=not workflow.execution_settings.lock)
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None
+
+
+# Here and not in `begin`: Snakemake looks at the locks that one that was killed left before its hooks.
+if workflow.is_main_process:
+    try:
+        enter(Path.cwd())
     except ValueError as error:
         raise WorkflowError(str(error)) from None
 
