@@ -5,6 +5,8 @@ CORES ?= all
 # more settings, as in CONFIG='mirror=/data filter={maximum_tokens:20}'
 CONFIG ?=
 MACHINE ?= this-cpu
+# of demo, survey and mlflow, in place of their usual ones; 0 for any free one
+PORT ?=
 # where mlflow-import writes; a server is http://HOST:PORT
 TRACKING_URI ?= sqlite:///results/$(SCALE)/mlflow.db
 VENV := .venv
@@ -84,15 +86,15 @@ lint: env ## ruff, snakefmt and snakemake's own linter
 	snakemake --lint
 
 demo: env ## search and talk about pictures on http://127.0.0.1:7860, on the newest training of SCALE
-	python -m workflow_scripts.demo.app --results results/$(SCALE)
+	python -m workflow_scripts.demo.app --results results/$(SCALE) $(if $(PORT),--port $(PORT))
 
 survey: env ## serve the survey on http://127.0.0.1:7870; responses go to results/SCALE/survey and into the next report
 	snakemake --cores $(CORES) --config scale=$(SCALE) $(CONFIG) -- results/$(SCALE)/survey/survey.json
 	python -m workflow_scripts.survey.serve --survey results/$(SCALE)/survey/survey.json \
-	  --responses results/$(SCALE)/survey/responses.sqlite
+	  --responses results/$(SCALE)/survey/responses.sqlite $(if $(PORT),--port $(PORT))
 
 mlflow: env ## open the MLflow UI over the runs of SCALE on http://127.0.0.1:5000
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///results/$(SCALE)/mlflow.db
+	python -m workflow_scripts.tracking.ui --results results/$(SCALE) $(if $(PORT),--port $(PORT))
 
 mlflow-import: env ## bring MLflow level with all runs of SCALE from their own files, also an empty or a lost store
 	python -m workflow_scripts.tracking.import_runs --results results/$(SCALE) --tracking-uri $(TRACKING_URI) --experiment $(SCALE)
