@@ -72,3 +72,25 @@ def test_a_home_that_can_be_written_and_what_a_user_chose_are_left_alone(tmp_pat
     environment = {"HOME": "/dev/null/x", "XDG_CACHE_HOME": str(tmp_path / "caches")}
     give_caches_a_place(environment)
     assert environment["XDG_CACHE_HOME"] == str(tmp_path / "caches")
+
+
+@pytest.mark.slow
+def test_snakemake_starts_without_a_home_in_the_environment_that_make_made(tmp_path):
+    venv = tmp_path / "venv"
+    packages = venv / "lib/python3.11/site-packages"
+    packages.mkdir(parents=True)
+    (venv / ".installed").touch()
+    subprocess.run(["make", f"VENV={venv}", f"{packages}/image_search_surroundings.pth"], cwd=ROOT, check=True)
+    program = f"import site; site.addsitedir({str(packages)!r}); from snakemake.cli import main; main()"
+    for name in ("Snakefile", "config.yaml", "rules", "scales", "expected", "envs", "workflow_scripts"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--cores", "1", "--until", "publish", "--config", "scale=tiny"],
+        cwd=tmp_path,
+        env=os.environ | {"HOME": "/dev/null/x", "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert list(tmp_path.glob("results/tiny/**/published.json"))
+    assert list(tmp_path.glob("image-search-caches-*"))

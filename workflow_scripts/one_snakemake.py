@@ -99,8 +99,8 @@ def _open(path: Path) -> IO[str]:
         return open(path, "a+")
     except OSError as error:
         raise ValueError(
-            f"Snakemake keeps its records in {path.parent}, which cannot be written ({error.strerror}); "
-            "start it in a copy of the project that can be."
+            f"Snakemake keeps its records in {path.parent}, which cannot be written ({error.strerror}); make a folder "
+            f"of your own, link the project into it (ln -s {path.parent.parent}/* .), and start Snakemake there."
         ) from error
 
 
@@ -163,7 +163,8 @@ def _orphans(folder: Path) -> list[int]:
         except OSError:  # another user's, or just gone
             continue
         mark = next((entry for entry in entries if entry.startswith(f"{_MARK}=".encode())), None)
-        if mark is None:
+        # What runs in a SLURM job ends with it.
+        if mark is None or any(entry.startswith(b"SLURM_JOB_ID=") for entry in entries):
             continue
         pid, started, node, place = os.fsdecode(mark).partition("=")[2].split(" ", 3)
         if (node, place) == (platform.node(), str(folder.resolve())) and _started(int(pid)) != started:

@@ -1,9 +1,11 @@
-"""What a command finds around it and must not trip over: a proxy for the web, a home folder that cannot be written."""
+"""What a command finds around it and must not trip over: a proxy for the web, a home folder that cannot be written.
+
+`make env` copies this file into the environment, where it gives caches a place for every Python that starts there: of
+Snakemake, the first thing is a cache. So it imports what takes no time.
+"""
 
 import os
-import tempfile
 from collections.abc import MutableMapping
-from pathlib import Path
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -24,32 +26,39 @@ def never_through_a_proxy(environment: MutableMapping[str, str]) -> None:
     environment["no_proxy"] = environment["NO_PROXY"] = names
 
 
-def give_caches_a_place(environment: MutableMapping[str, str]) -> None:
+def give_caches_a_place(environment: MutableMapping[str, str] = os.environ) -> None:
     """Where the home folder cannot be written, as batch users' and containers', let libraries' caches lie elsewhere.
 
     They keep nothing there that is not made again, so that a folder of the user's own for temporary files will do.
     """
     home = environment.get("HOME") or os.path.expanduser("~")
-    if _can_be_written(Path(environment.get("XDG_CACHE_HOME") or Path(home, ".cache"))):
+    if _can_be_written(environment.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")):
         return
-    place = Path(tempfile.gettempdir(), f"image-search-caches-{os.getuid()}")
+    import tempfile
+
+    place = os.path.join(tempfile.gettempdir(), f"image-search-caches-{os.getuid()}")
     try:
-        place.mkdir(mode=0o700, exist_ok=True)
-        if place.is_symlink() or place.stat().st_uid != os.getuid():  # another user was here first
-            place = Path(tempfile.mkdtemp(prefix="image-search-caches-"))
+        os.makedirs(place, mode=0o700, exist_ok=True)
+        if os.path.islink(place) or os.stat(place).st_uid != os.getuid():  # another user was here first
+            place = tempfile.mkdtemp(prefix="image-search-caches-")
     except OSError:
         return  # whatever needs a cache says so itself
-    environment["XDG_CACHE_HOME"] = str(place)
+    environment["XDG_CACHE_HOME"] = place
     # Of libraries that do not ask for XDG_CACHE_HOME, but for the home folder.
-    for name, folder in (("HF_HOME", "huggingface"), ("MPLCONFIGDIR", "matplotlib"), ("TORCH_HOME", "torch")):
-        environment.setdefault(name, str(place / folder))
-    environment.setdefault("TRITON_CACHE_DIR", str(place / "triton"))
+    folders = {
+        "HF_HOME": "huggingface",
+        "MPLCONFIGDIR": "matplotlib",
+        "TORCH_HOME": "torch",
+        "TRITON_CACHE_DIR": "triton",
+    }
+    for name, folder in folders.items():
+        environment.setdefault(name, os.path.join(place, folder))
 
 
-def _can_be_written(folder: Path) -> bool:
+def _can_be_written(folder: str) -> bool:
     """Whether files can be made in a folder; asking alone does not tell root, who may do it all but not everywhere."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        os.makedirs(folder, exist_ok=True)
     except OSError:
         return False
     return os.access(folder, os.W_OK | os.X_OK)

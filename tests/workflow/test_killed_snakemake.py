@@ -66,3 +66,12 @@ def test_a_second_one_on_the_same_files_is_refused_as_long_as_the_first_is_at_wo
         os.kill(job, signal.SIGCONT)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
+
+
+def test_in_a_folder_that_cannot_be_written_one_sentence_says_what_to_do(untouched):
+    records = untouched.folder / ".snakemake"
+    records.write_text("no folder, as root may write into any that is one")
+    output = untouched.snakemake(succeeds=False)
+    assert "which cannot be written" in output
+    assert f"ln -s {untouched.folder}/* ." in output
+    assert "Traceback" not in output
