@@ -5,20 +5,28 @@ CORES ?= all
 # more settings, as in CONFIG='mirror=/data filter={maximum_tokens:20}'
 CONFIG ?=
 MACHINE ?= this-cpu
+# of demo, survey and mlflow, in place of their usual ones; 0 for any free one
+PORT ?=
+# more names of the host by which browsers ask for demo and survey, as of a proxy before them
+HOSTS ?=
 # where mlflow-import writes; a server is http://HOST:PORT
 TRACKING_URI ?= sqlite:///results/$(SCALE)/mlflow.db
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 STAMP := $(VENV)/.installed
+# Lets every Python of the environment do without a home folder that can be written, see workflow_scripts/surroundings.py
+CACHES := $(VENV)/lib/python3.11/site-packages/image_search_surroundings
 SLURM_PACKAGES := slurmctld slurmd slurm-client munge
+
+SERVED = $(if $(PORT),--port $(PORT)) $(if $(HOSTS),--allowed-hosts $(HOSTS))
 
 .PHONY: help env reproduce plan dry-run demo survey test test-fast test-browser chromium slurm slurm-test slurm-test-long check-full-size lint mlflow mlflow-import clean-results environment-files
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
-env: $(STAMP) ## create .venv from envs/requirements.txt, pinned by envs/requirements.lock
+env: $(STAMP) $(CACHES).pth ## create .venv from envs/requirements.txt, pinned by envs/requirements.lock
 
 $(STAMP): envs/requirements.txt envs/requirements.lock envs/without_dependencies.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
@@ -28,6 +36,10 @@ $(STAMP): envs/requirements.txt envs/requirements.lock envs/without_dependencies
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt -c envs/requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/without_dependencies.txt
 	@touch $(STAMP)
+
+$(CACHES).pth: workflow_scripts/surroundings.py | $(STAMP)
+	@cp $< $(CACHES).py && echo 'import image_search_surroundings; image_search_surroundings.give_caches_a_place()' > $@ || \
+	  echo "$(VENV) cannot be written; where HOME cannot either, set XDG_CACHE_HOME to a folder that can."
 
 reproduce: env ## run the whole workflow at SCALE (that of config.yaml) and say where the report is
 	@python -m workflow_scripts.planning.plan --check --config scale=$(SCALE) $(CONFIG)
@@ -84,15 +96,15 @@ lint: env ## ruff, snakefmt and snakemake's own linter
 	snakemake --lint
 
 demo: env ## search and talk about pictures on http://127.0.0.1:7860, on the newest training of SCALE
-	python -m workflow_scripts.demo.app --results results/$(SCALE)
+	python -m workflow_scripts.demo.app --results results/$(SCALE) $(SERVED)
 
 survey: env ## serve the survey on http://127.0.0.1:7870; responses go to results/SCALE/survey and into the next report
 	snakemake --cores $(CORES) --config scale=$(SCALE) $(CONFIG) -- results/$(SCALE)/survey/survey.json
 	python -m workflow_scripts.survey.serve --survey results/$(SCALE)/survey/survey.json \
-	  --responses results/$(SCALE)/survey/responses.sqlite
+	  --responses results/$(SCALE)/survey/responses.sqlite $(SERVED)
 
 mlflow: env ## open the MLflow UI over the runs of SCALE on http://127.0.0.1:5000
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///results/$(SCALE)/mlflow.db
+	python -m workflow_scripts.tracking.ui --results results/$(SCALE) $(if $(PORT),--port $(PORT))
 
 mlflow-import: env ## bring MLflow level with all runs of SCALE from their own files, also an empty or a lost store
 	python -m workflow_scripts.tracking.import_runs --results results/$(SCALE) --tracking-uri $(TRACKING_URI) --experiment $(SCALE)

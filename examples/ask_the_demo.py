@@ -5,6 +5,7 @@ python examples/ask_the_demo.py --picture mine.jpg "what is in the picture?"
 """
 
 import argparse
+import os
 from collections.abc import Sequence
 
 from gradio_client import Client, handle_file
@@ -18,6 +19,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--address", default="http://127.0.0.1:7860")
     parser.add_argument("--beams", type=int, default=1)
     arguments = parser.parse_args(argv)
+    # A proxy for the web is none for this machine.
+    os.environ["no_proxy"] = ",".join(filter(None, [os.environ.get("no_proxy"), "localhost", "127.0.0.1", "::1"]))
     client = Client(arguments.address, verbose=False)
     if arguments.picture:
         name, asked = arguments.picture, {"file": handle_file(arguments.picture), "picture": ""}

@@ -16,7 +16,7 @@ from workflow_scripts.code_digest import code_digest
 from workflow_scripts.config.settings import load_settings
 from workflow_scripts.evaluations import evaluations, shown_of_experiments
 from workflow_scripts.job_environment import name_caches, name_mirror, prepare_job_environment
-from workflow_scripts.one_snakemake import take_over
+from workflow_scripts.one_snakemake import enter, take_over
 from workflow_scripts.report.chromium import find_chromium
 
 try:
@@ -53,6 +53,14 @@ def begin():
     """Before the first job: nobody else may be at work here, nor may jobs of a Snakemake that was killed."""
     try:
         take_over(Path.cwd(), alone=not workflow.execution_settings.lock)
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None
+
+
+# Here and not in `begin`: Snakemake looks at the locks that one that was killed left before its hooks.
+if workflow.is_main_process:
+    try:
+        enter(Path.cwd())
     except ValueError as error:
         raise WorkflowError(str(error)) from None
 

@@ -1,7 +1,8 @@
 """The programs that the rules of the workflow call, one sub-package a stage.
 
-Importing the package prepares two things for every command in it: torchvision's operator schemas where only a
-CPU build of torch is present, and quiet, offline-friendly defaults of third-party libraries.
+Importing the package prepares three things for every command in it: torchvision's operator schemas where only a
+CPU build of torch is present, quiet, offline-friendly defaults of third-party libraries, and an environment in which
+this machine is not reached by a proxy and caches have a place.
 """
 
 import importlib.abc
@@ -12,6 +13,9 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
+from workflow_scripts.surroundings import prepare_surroundings
+
+prepare_surroundings()
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")

@@ -78,7 +78,7 @@ class Chromium:
                 raise RuntimeError("Chromium did not start")
             time.sleep(0.1)
         self.loop.run_until_complete(self._connect(port_file.read_text().split()[0], deadline))
-        for domain in ("Page", "Runtime", "DOM", "Network"):
+        for domain in ("Page", "Runtime", "DOM", "Network", "Log"):
             self.send(f"{domain}.enable")
 
     async def _connect(self, port: str, deadline: float):
@@ -119,6 +119,8 @@ class Chromium:
                     self.elsewhere.append(url)
             if message.get("method") == "Runtime.exceptionThrown":
                 self.problems.append(json.dumps(message["params"]["exceptionDetails"])[:500])
+            if message.get("method") == "Log.entryAdded" and "Content Security Policy" in str(message["params"]):
+                self.problems.append(json.dumps(message["params"]["entry"])[:500])
             if message.get("id") == self.number:
                 if "error" in message:
                     gone = any(words in message["error"]["message"] for words in _ON_ITS_WAY)

@@ -57,14 +57,53 @@ def test_an_incomplete_response_comes_back_with_what_was_given(client, store, su
     assert store.read(survey["id"]) == []
 
 
-def test_what_is_sent_from_another_site_is_refused(client, store, survey, form):
-    answer = client.post("/responses", data=form, headers={"Origin": "http://elsewhere.example"})
+def test_what_is_sent_from_another_site_is_refused_and_stays_in_the_page(client, store, survey, form):
+    sent = {**form, "comment": "<b>kept</b>"}
+    answer = client.post("/responses", data=sent, headers={"Origin": "http://elsewhere.example"})
     assert answer.status_code == 403
+    assert "http://elsewhere.example" in answer.text
+    assert answer.text.count(" checked") == 9
+    assert "&lt;b&gt;kept&lt;/b&gt;" in answer.text
+    assert 'value="abc"' in answer.text
     assert store.read(survey["id"]) == []
 
 
+def test_behind_a_proxy_a_response_is_stored_and_one_from_another_site_is_not(survey, store, form):
+    application = SurveyPages(survey, store).application("127.0.0.1", ["survey.example.org"])
+    client = TestClient(application, base_url="http://127.0.0.1:7870", follow_redirects=False)
+    ways = [{"Host": "survey.example.org", "X-Forwarded-Proto": "https"}, {"Host": "127.0.0.1:7870"}]
+    for number, headers in enumerate(ways):
+        sent = {**form, "respondent": f"person {number}"}
+        foreign = client.post("/responses", data=sent, headers={**headers, "Origin": "https://evil.example"})
+        assert foreign.status_code == 403
+        own = client.post("/responses", data=sent, headers={**headers, "Origin": "https://survey.example.org"})
+        assert (own.status_code, own.headers["location"]) == (303, "/thanks")
+    assert len(store.read(survey["id"])) == 2
+
+
+def test_a_response_that_cannot_be_stored_stays_in_the_page(client, store, survey, form):
+    store.path.unlink()
+    store.path.mkdir()
+    answer = client.post("/responses", data={**form, "comment": "all of it"})
+    assert answer.status_code == 503
+    assert "could not be stored just now" in answer.text
+    assert answer.text.count(" checked") == 9
+    assert "all of it" in answer.text
+
+
+def test_each_page_says_that_nothing_else_is_loaded_and_nobody_frames_it(client):
+    for path in ("/", "/thanks", "/nowhere"):
+        headers = client.get(path).headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+
+
 def test_a_form_of_an_older_survey_and_a_very_long_one_are_refused(client, store, survey, form):
-    assert client.post("/responses", data={**form, "survey": "older"}).status_code == 409
+    older = client.post("/responses", data={**form, "survey": "older", "comment": "still said"})
+    assert older.status_code == 409
+    assert "still said" in older.text
+    assert " checked" not in older.text
     assert client.post("/responses", data={**form, "comment": "x" * 70_000}).status_code == 413
     assert client.post("/responses", data={**form, "comment": "x" * 2001}).status_code == 422
     assert client.post("/responses", content=b"\xff\xfe").status_code == 409

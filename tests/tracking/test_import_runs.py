@@ -255,6 +255,62 @@ def test_a_finished_adaptor_is_a_registered_model_that_loads_and_answers(results
         model.predict({"query_output": query_output[..., :5]})
 
 
+def import_elsewhere(results, database):
+    """Import in another process, since MLflow remembers where a run's artifacts were."""
+    command = [sys.executable, "-m", "workflow_scripts.tracking.import_runs", "--results", str(results)]
+    subprocess.run([*command, "--tracking-uri", database, "--experiment", "mini"], cwd=ROOT, check=True)
+
+
+def files_in(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_in_a_project_that_was_copied_artifacts_lie_beside_the_copy_and_the_old_one_is_left_alone(tmp_path):
+    import mlflow
+
+    old, new = tmp_path / "old", tmp_path / "new"
+    make_training(old / "results" / "mini")
+    make_evaluation(old / "results" / "mini")
+    import_elsewhere(old / "results" / "mini", f"sqlite:///{old}/results/mini/mlflow.db")
+    shutil.copytree(old, new)
+    before = files_in(old)
+    make_evaluation(new / "results" / "mini", value=46.0)
+    make_training(new / "results" / "mini", identity={"stage": "finetune"}, stage="finetune", began=300.0)
+    database = f"sqlite:///{new}/results/mini/mlflow.db"
+    import_runs(new / "results" / "mini", database, "mini")
+    assert files_in(old) == before
+    shutil.rmtree(old)
+    assert str(old).encode() not in (new / "results/mini/mlflow.db").read_bytes()
+    client, runs = runs_of(database)
+    assert len(runs) == 3
+    for run in runs:
+        assert run.info.artifact_uri.startswith((new / "results/mini/mlflow-artifacts/mini").as_uri())
+        assert client.list_artifacts(run.info.run_id)
+    mlflow.set_tracking_uri(database)
+    assert mlflow.pyfunc.load_model("models:/adaptor-mini/1")
+    assert mlflow.pyfunc.load_model("models:/adaptor-mini/2")
+
+
+def test_a_database_that_was_moved_without_its_artifacts_gets_them_again(tmp_path):
+    import mlflow
+
+    results = tmp_path / "mini"
+    make_training(results)
+    make_evaluation(results)
+    import_elsewhere(results, f"sqlite:///{tmp_path}/one/mlflow.db")
+    (tmp_path / "two").mkdir()
+    shutil.move(tmp_path / "one/mlflow.db", tmp_path / "two/mlflow.db")
+    shutil.rmtree(tmp_path / "one")
+    database = f"sqlite:///{tmp_path}/two/mlflow.db"
+    import_runs(results, database, "mini")
+    client, runs = runs_of(database)
+    assert [len(client.list_artifacts(run.info.run_id)) for run in runs] == [1, 1]
+    assert len(client.search_model_versions("name = 'adaptor-mini'")) == 1
+    mlflow.set_tracking_uri(database)
+    assert mlflow.pyfunc.load_model("models:/adaptor-mini/1")
+    assert not (tmp_path / "one").exists()
+
+
 def test_a_training_that_is_not_finished_is_no_model(results, database):
     make_training(results, finished=False)
     import_runs(results, database, "mini")

@@ -130,6 +130,10 @@ def test_a_checkpoint_of_several_processes_becomes_the_adaptor_that_one_process_
     assert len(shards) == (2 if stage else 0)
     command = [sys.executable, "-m", "workflow_scripts.training.export", "--checkpoint", checkpoint]
     command += ["--output", tmp_path / "adaptor.safetensors"]
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "--trust-checkpoint" in refused.stderr
+    command.append("--trust-checkpoint")
     subprocess.run(command, check=True)
     assert_equal_states(state_of(tmp_path / "adaptor.safetensors"), state_of(tmp_path / "run" / "adaptor.safetensors"))
     (checkpoint / "mp_rank_00_model_states.pt").unlink(missing_ok=True)

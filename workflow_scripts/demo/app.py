@@ -2,7 +2,6 @@
 
 import argparse
 import hmac
-import ipaddress
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,22 +11,13 @@ from workflow_scripts.command_line import run_command
 from workflow_scripts.config.demo import DemoSettings
 from workflow_scripts.demo.find_experiment import find_experiment
 from workflow_scripts.demo.private_files import end_on_sigterm, private_files
+from workflow_scripts.serving import add_allowed_hosts, is_loopback, listen, names_of_hosts
 
 PASSWORD = "DEMO_PASSWORD"
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server on `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def access(host: str, password: str | None) -> dict[str, Any]:
-    """Options of Gradio's launch that guard the page; reachable from other machines it is with a password only."""
+    """Options of `launch_page` that guard the page; reachable from other machines it is with a password only."""
     if not password:
         if is_loopback(host):
             return {}
@@ -47,10 +37,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--run", type=Path, help="folder of a training; by default the newest finished one")
     parser.add_argument("--index", type=Path, help="folder of the index; by default the newest of the same scale")
     parser.add_argument("--host", default="127.0.0.1", help=f"another one needs a password in {PASSWORD}")
-    parser.add_argument("--port", type=int, default=7860)
+    parser.add_argument("--port", type=int, default=7860, help="0 for any free one")
+    add_allowed_hosts(parser)
     parser.add_argument("--settings", type=DemoSettings.model_validate_json, default=DemoSettings())
     arguments = parser.parse_args(argv)
     guard = access(arguments.host, os.environ.get(PASSWORD))
+    allowed = names_of_hosts(arguments.allowed_hosts)
+    taken = listen(arguments.host, arguments.port)  # before the models are loaded, which takes a while
     experiment = find_experiment(arguments.results, arguments.run, arguments.index)
     print(f"The demo runs on {experiment.run.folder} and searches {experiment.index.folder}", flush=True)
 
@@ -62,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     end_on_sigterm()
     with private_files():
         page = build_page(System(experiment, arguments.settings))
-        launch_page(page, arguments.settings, host=arguments.host, port=arguments.port, **guard)
+        launch_page(page, arguments.settings, arguments.host, taken=taken, allowed_hosts=allowed, **guard)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,16 @@
 """The page of the demo: what stands where, and which event calls what."""
 
 import html
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import uvicorn
+from starlette.applications import Starlette
 
 from workflow_scripts.config.demo import DemoSettings
 from workflow_scripts.demo.address import NOBODY, keep_in_address
@@ -14,6 +20,7 @@ from workflow_scripts.demo.handlers import WHY, Handlers
 from workflow_scripts.demo.messages import note
 from workflow_scripts.demo.system import System
 from workflow_scripts.demo.uploads import files_alone
+from workflow_scripts.serving import Guard, listen, url_of
 
 _STYLE = Path(__file__).with_name("style.css")
 _SERIF = ("Charter", "Bitstream Charter", "Iowan Old Style", "Georgia", "Noto Serif", "DejaVu Serif", "serif")
@@ -21,6 +28,12 @@ _SERIF = ("Charter", "Bitstream Charter", "Iowan Old Style", "Georgia", "Noto Se
 _SHOW_PICTURE = "() => document.querySelector('#picture').scrollIntoView({behavior: 'smooth', block: 'nearest'})"
 _SHOW_RESULTS = "() => document.querySelector('#found').scrollIntoView({behavior: 'smooth', block: 'nearest'})"
 _FILE_AGE_SECONDS = 3600
+# Gradio's page begins by scripts in it, and evaluates the JavaScript of events; all of it comes from here.
+_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+)
 _FIRST = "Click a picture, or use your own; then ask about it."
 
 
@@ -124,9 +137,27 @@ def build_page(system: System) -> gr.Blocks:
     return page
 
 
-def launch_page(page: gr.Blocks, settings: DemoSettings, host: str, port: int, **options: Any) -> None:
-    """Serve the page until interrupted, or return at once where `prevent_thread_lock` is given."""
+def launch_page(
+    page: gr.Blocks,
+    settings: DemoSettings,
+    host: str,
+    port: int | None = None,
+    *,
+    taken: socket.socket | None = None,
+    allowed_hosts: Sequence[str] = (),
+    auth: Callable[[str, str], bool] | None = None,
+    auth_message: str | None = None,
+    prevent_thread_lock: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Serve the page until interrupted, or return at once where `prevent_thread_lock` is given.
+
+    `taken` is a port of `host` that listens already; otherwise it is `port`, or a free one. Gradio's own launch would
+    take the port last, ask its server for something by way of any proxy, and answer all hosts and sites.
+    """
+    taken = taken or listen(host, port or 0)
     page.queue(max_size=settings.max_waiting, default_concurrency_limit=1)
+    page.state_session_capacity = settings.max_sessions
     theme = gr.themes.Base(
         primary_hue=gr.themes.colors.blue, neutral_hue=gr.themes.colors.stone, font=_SERIF, font_mono=("monospace",)
     ).set(
@@ -137,18 +168,51 @@ def launch_page(page: gr.Blocks, settings: DemoSettings, host: str, port: int, *
         color_accent="#0f4c81",
         block_shadow="none",
     )
-    page.launch(
-        server_name=host,
-        server_port=port,
-        share=False,
+    whole = gr.mount_gradio_app(
+        Starlette(),
+        page,
+        path="",
+        auth=auth,
+        auth_message=auth_message,
         ssr_mode=False,
         theme=theme,
         css_paths=[_STYLE],
         footer_links=["api"],
         max_file_size=settings.max_upload_megabytes * 1_000_000,
-        state_session_capacity=settings.max_sessions,
-        **options,
     )
+    page.app = whole.routes[-1].app
+    page.local_url = url_of(taken) + "/"
+    page.server_port = taken.getsockname()[1]
+    page.server = _Server(Guard(whole, host, _POLICY, allowed_hosts), taken)
+    page.server.start()
+    if not quiet:
+        print(f"the demo: {page.local_url} (Ctrl-C stops it)", flush=True)
+    if not prevent_thread_lock:
+        page.block_thread()
+
+
+class _Server:
+    """A server in a thread, which ends by `close`, as Gradio's page calls it."""
+
+    def __init__(self, app: Guard, taken: socket.socket) -> None:
+        # Gradio tells pages the news by streams, for as long as they are open.
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+        self._server, self._taken = uvicorn.Server(config), taken
+        self._thread = threading.Thread(target=self._server.run, args=([taken],), daemon=True)
+
+    def start(self) -> None:
+        """Return when requests are answered."""
+        self._thread.start()
+        while not self._server.started:
+            if not self._thread.is_alive():
+                raise OSError("The demo's server ended as it began; what it said stands above.")
+            time.sleep(0.01)
+
+    def close(self) -> None:
+        """Stop answering."""
+        self._server.should_exit = True
+        self._thread.join(timeout=10)
+        self._taken.close()
 
 
 def _head(system: System) -> str:

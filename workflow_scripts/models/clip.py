@@ -58,7 +58,9 @@ def load_clip(folder: Path, device: str = "cpu") -> Clip:
     if not (folder / "config.json").is_file():
         raise ValueError(f"{folder} is no CLIP model: it has no config.json; run the rule that makes it.")
     try:
-        model = CLIPModel.from_pretrained(folder, local_files_only=True, torch_dtype=torch.float32)
+        model = CLIPModel.from_pretrained(
+            folder, local_files_only=True, torch_dtype=torch.float32, use_safetensors=True
+        )
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         processor = CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # transformers and safetensors raise many kinds for a damaged file

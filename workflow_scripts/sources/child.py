@@ -46,7 +46,7 @@ def run_beside(server: LoopbackServer, command: Sequence[str]) -> int:
             threading.Event().wait()
         except KeyboardInterrupt:
             return 0
-    environment = {**os.environ, "MIRROR_URL": address, "no_proxy": "127.0.0.1,localhost"}
+    environment = {**os.environ, "MIRROR_URL": address}
     try:
         child = subprocess.Popen(command, env=environment)
     except FileNotFoundError:

@@ -5,11 +5,12 @@ however often it is sent.
 """
 
 import argparse
+import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import jinja2
 import markupsafe
@@ -21,20 +22,19 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from workflow_scripts.command_line import run_command
+from workflow_scripts.serving import Guard, add_allowed_hosts, listen, names_of_hosts, url_of
 from workflow_scripts.survey.build_survey import read_survey
 from workflow_scripts.survey.responses import LONGEST_COMMENT, RATINGS, Response, ResponseStore
 
 TEMPLATES = Path(__file__).parent / "templates"
 LARGEST_FORM = 64_000
-_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",  # with no-referrer, a browser hides the origin of our own form too
-    "Cache-Control": "no-store",
-}
+LONGEST_KEPT = 10 * LONGEST_COMMENT
+log = logging.getLogger(__name__)
+_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+_HEADERS = {"Cache-Control": "no-store"}
 
 
 class SurveyPages:
@@ -52,44 +52,55 @@ class SurveyPages:
             lstrip_blocks=True,
         )
 
-    def application(self) -> Starlette:
-        """The web application."""
-        return Starlette(
+    def application(self, host: str | None = None, allowed: Sequence[str] = ()) -> Guard:
+        """The web application as served on `host`, also known by names that are `allowed`; by any without a host."""
+        pages = Starlette(
             routes=[
                 Route("/", self.show, methods=["GET"]),
                 Route("/responses", self.receive, methods=["POST"]),
                 Route("/thanks", self.thank, methods=["GET"]),
             ]
         )
+        # What was filled in is not lost because a proxy does not say by which name it was asked.
+        return Guard(pages, host, _POLICY, allowed, answers_itself=["/responses"])
 
     async def show(self, request: Request) -> HTMLResponse:
         """The page with all questions."""
         return self._page("survey.html.j2", respondent=secrets.token_hex(16), given={}, comment="", problem="")
 
     async def receive(self, request: Request) -> HTMLResponse | RedirectResponse | PlainTextResponse:
-        """Store a response; what is not complete comes back as it was, with a sentence on what is missing."""
-        origin = request.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-            return PlainTextResponse("This form was sent from another site.", 403, _HEADERS)
+        """Store a response; one that is not stored comes back as it was, with a sentence on why."""
         body = b""
         async for part in request.stream():
             body += part
             if len(body) > LARGEST_FORM:
                 return PlainTextResponse("The response is too long.", 413, _HEADERS)
         form = {name: values[-1] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
-        if form.get("survey") != self.survey["id"]:
-            return PlainTextResponse("The survey has changed since; please load the page again.", 409, _HEADERS)
-        given = {number: int(text) for number in self.numbers if (text := form.get(f"q{number}", "")) in _ALLOWED}
         comment = form.get("comment", "").replace("\r\n", "\n").strip()
-        respondent = form.get("respondent", "")[:64]
-        response = Response(respondent or secrets.token_hex(16), given, comment)
+        respondent = form.get("respondent", "")[:64] or secrets.token_hex(16)
+        if form.get("survey") != self.survey["id"]:
+            changed = "The survey has changed since you opened it: please look at its questions again."
+            return self._back(409, changed, respondent, {}, comment)
+        given = {number: int(text) for number in self.numbers if (text := form.get(f"q{number}", "")) in _ALLOWED}
+        response = Response(respondent, given, comment)
+        if foreign := request.scope.get("foreign"):
+            way_out = "Please tell those who sent you here; their server needs --allowed-hosts with its name."
+            return self._back(403, f"{foreign} {way_out}", respondent, given, comment)
         try:
             response.check(self.numbers)
         except ValueError as error:
-            kept = {"respondent": response.respondent, "given": given, "comment": comment}
-            return self._page("survey.html.j2", status=422, problem=str(error), **kept)
-        new = await run_in_threadpool(self.store.add, self.survey["id"], response)
+            return self._back(422, str(error), respondent, given, comment)
+        try:
+            new = await run_in_threadpool(self.store.add, self.survey["id"], response)
+        except (ValueError, OSError) as error:
+            log.error("a response could not be stored: %s", error)
+            failed = "Your response could not be stored just now; please send it again in a moment."
+            return self._back(503, failed, respondent, given, comment)
         return RedirectResponse("/thanks" if new else "/thanks?again=1", 303, _HEADERS)
+
+    def _back(self, status: int, problem: str, respondent: str, given: Mapping[int, int], comment: str) -> HTMLResponse:
+        kept = {"respondent": respondent, "given": given, "comment": comment[:LONGEST_KEPT]}
+        return self._page("survey.html.j2", status=status, problem=problem, **kept)
 
     async def thank(self, request: Request) -> HTMLResponse:
         """What is shown after a response."""
@@ -111,11 +122,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--survey", type=Path, required=True, help="survey.json")
     parser.add_argument("--responses", type=Path, required=True, help="SQLite file of the responses, made if needed")
     parser.add_argument("--host", default="127.0.0.1", help="this machine only, unless another address is given")
-    parser.add_argument("--port", type=int, default=7870)
+    parser.add_argument("--port", type=int, default=7870, help="0 for any free one")
+    add_allowed_hosts(parser)
     arguments = parser.parse_args(argv)
+    taken = listen(arguments.host, arguments.port)
     pages = SurveyPages(read_survey(arguments.survey), ResponseStore(arguments.responses))
-    print(f"the survey: http://{arguments.host}:{arguments.port} (Ctrl-C stops it)", flush=True)
-    uvicorn.run(pages.application(), host=arguments.host, port=arguments.port, log_level="warning", access_log=False)
+    application = pages.application(arguments.host, names_of_hosts(arguments.allowed_hosts))
+    print(f"the survey: {url_of(taken)} (Ctrl-C stops it)", flush=True)
+    uvicorn.Server(uvicorn.Config(application, log_level="warning", access_log=False)).run([taken])
 
 
 if __name__ == "__main__":

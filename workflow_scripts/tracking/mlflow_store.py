@@ -4,22 +4,34 @@ import fcntl
 import json
 import math
 import os
+import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from mlflow.utils.file_utils import local_file_uri_to_path
 from sqlalchemy.exc import SQLAlchemyError
 
 from workflow_scripts.tracking.records import Record
 
 BATCH = 900  # MLflow takes at most 1,000 metrics in one call
-FAILURES = (MlflowException, SQLAlchemyError)
+FAILURES = (MlflowException, SQLAlchemyError, sqlite3.Error)
+FILES = "mlflow-artifacts"
+# Where MLflow keeps whole paths of artefacts.
+_PATHS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+    ("logged_models", "artifact_location"),
+)
 KEY, SENT, STORED, ADAPTOR = "record", "metrics_sent", "artifacts_stored", "adaptor_run_id"
 PARENT = "mlflow.parentRunId"
 MODEL = "adaptor"
@@ -32,6 +44,8 @@ class MlflowStore:
     def __init__(self, tracking_uri: str, experiment: str) -> None:
         with one_at_a_time(tracking_uri):  # two processes that create one database crash each other
             make_database(tracking_uri)
+            if (path := sqlite_path(tracking_uri)) is not None:
+                settle(path)
             self.name = experiment
             self.client = MlflowClient(tracking_uri=tracking_uri)
             found = self.client.get_experiment_by_name(experiment)
@@ -65,7 +79,7 @@ class MlflowStore:
         self._send_metrics(identifier, record, json.loads(run.data.tags.get(SENT, "{}")))
         if record.data is not None and not run.inputs.dataset_inputs:
             self._link_data(identifier, *record.data)
-        self._store_artifacts(identifier, record, run.data.tags.get(STORED, "[]"))
+        self._store_artifacts(run, record)
         if record.model is not None:
             self._register_model(identifier, record)
         if run.info.status != record.status:
@@ -111,9 +125,10 @@ class MlflowStore:
         dataset = Dataset(name, checksum[:36], "local", json.dumps({"uri": source}))
         self.client.log_inputs(identifier, [DatasetInput(dataset, [])])
 
-    def _store_artifacts(self, identifier: str, record: Record, tag: str) -> None:
+    def _store_artifacts(self, run: Run, record: Record) -> None:
         """Store files that are not there yet; the tag remembers the last fitting ones, too many would not fit in it."""
-        stored = json.loads(tag)
+        identifier = run.info.run_id
+        stored = json.loads(run.data.tags.get(STORED, "[]")) if _is_there(run.info.artifact_uri) else []
         new = {digest: path for digest, path in record.artifacts.items() if digest[:12] not in stored}
         for digest, path in new.items():
             self.client.log_artifact(identifier, str(path), record.folders.get(digest))
@@ -126,7 +141,9 @@ class MlflowStore:
         from workflow_scripts.tracking.adaptor_model import write_model
 
         name = f"adaptor-{self.name}"
-        if self.client.search_model_versions(f"name = '{name}' and run_id = '{identifier}'"):
+        source = f"{self.client.get_run(identifier).info.artifact_uri}/{MODEL}"
+        registered = bool(self.client.search_model_versions(f"name = '{name}' and run_id = '{identifier}'"))
+        if registered and _is_there(source):
             return
         if not self.client.search_registered_models(f"name = '{name}'"):
             about = "Query output of the feature extractor to soft tokens of the language model."
@@ -134,7 +151,8 @@ class MlflowStore:
         with tempfile.TemporaryDirectory() as folder:
             write_model(record.model, Path(folder) / MODEL, identifier)
             self.client.log_artifacts(identifier, str(Path(folder) / MODEL), MODEL)
-        source = f"{self.client.get_run(identifier).info.artifact_uri}/{MODEL}"
+        if registered:
+            return
         tags = {key: record.tags[key] for key in ("run_id", "stage", "experiment")}
         self.client.create_model_version(name, source, identifier, tags=tags, description=record.name)
 
@@ -149,12 +167,36 @@ class MlflowStore:
 def artifact_location(tracking_uri: str, experiment: str) -> str | None:
     """Where an experiment's artefacts go: beside a SQLite file; a server decides itself."""
     path = sqlite_path(tracking_uri)
-    return (path.parent / "mlflow-artifacts" / experiment).absolute().as_uri() if path is not None else None
+    return f"{_files_of(path)}/{quote(experiment)}" if path is not None else None
 
 
 def sqlite_path(tracking_uri: str) -> Path | None:
     """The file of a `sqlite:///` URI, None for another kind of URI."""
     return Path(tracking_uri.removeprefix("sqlite:///")) if tracking_uri.startswith("sqlite:///") else None
+
+
+def settle(database: Path) -> None:
+    """Let a SQLite file that was moved or copied name the artefacts beside it: MLflow keeps whole paths of them.
+
+    The caller holds the store's lock, or is alone. Raises sqlite3.Error where it is damaged or cannot be written.
+    """
+    here = _files_of(database)
+    with closing(sqlite3.connect(database, timeout=20)) as connection, connection:
+        there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        for table, column in _PATHS:
+            if table not in there:
+                continue
+            for row, path in connection.execute(f"SELECT rowid, {column} FROM {table}").fetchall():
+                before, ours, rest = (path or "").rpartition(f"/{FILES}/")
+                # MLflow's own experiment has a folder in whichever one the database was made in.
+                if (path or "").endswith("/mlruns/0") and table == "experiments":
+                    before, ours, rest = "file:", "/", "Default"
+                if ours and before.startswith(("file:", "/")) and path != f"{here}/{rest}":
+                    connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (f"{here}/{rest}", row))
+
+
+def _files_of(database: Path) -> str:
+    return (database.parent / FILES).absolute().as_uri()
 
 
 def make_database(tracking_uri: str) -> None:
@@ -191,6 +233,11 @@ def check_uri(tracking_uri: str) -> None:
         raise ValueError(f"tracking.uri = {tracking_uri!r} is no URI; write sqlite:///results/mlflow.db or http://...")
     if tracking_uri.startswith("file:"):
         raise ValueError(f"tracking.uri = {tracking_uri!r}: MLflow refuses file stores; use sqlite:///...")
+
+
+def _is_there(uri: str) -> bool:
+    """Whether artefacts lie where they should, as far as that can be seen: a database may have been moved alone."""
+    return not uri.startswith("file://") or Path(local_file_uri_to_path(uri)).is_dir()
 
 
 def _kind(line: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from workflow_scripts.command_line import read_json, write_json
 from workflow_scripts.identity import sha256_of_file
 from workflow_scripts.training.process_group import is_lost_connection
+from workflow_scripts.training.trust import check_inside
 
 FORMAT = 1
 log = logging.getLogger(__name__)
@@ -106,9 +107,10 @@ class Checkpoints:
         """Return the last intact checkpoint; damaged ones are set aside as `damaged-...` and reported.
 
         Raises:
-            ValueError: a checkpoint is of another run or of a newer format.
+            ValueError: a checkpoint is of another run or of a newer format, or a link to elsewhere.
         """
         for folder in reversed(self._folders()):
+            check_inside(folder, self.folder.parent)
             try:
                 record = read_json(folder / "checkpoint.json")
                 format_version, files = record["format"], record["files"]
