@@ -302,3 +302,13 @@ def test_a_box_without_a_size_is_in_pixels_of_the_image_that_came(tmp_path, bird
     assert {row["answer"] for row in rows} == {"{<25><25><50><50>}"}
     assert (rows[0]["box"], rows[0]["image_width"], rows[0]["image_height"]) == ([16.0, 12.0, 32.0, 24.0], 64, 48)
     assert manifest["removed"]["picture could not be fetched"] == 3
+
+
+def test_images_of_an_evaluation_are_left_out(tmp_path, photographs):
+    reasons = {"image_sets": {"flickr8k_train": {"p0": ["asked"], "p1": ["asked"]}}}
+    (tmp_path / "exclude.json").write_text(json.dumps(reasons))
+    more = ["--exclude", tmp_path / "exclude.json"]
+    rows, manifest = run(tmp_path, photographs, parts={"flickr8k/is_true": 1}, more=more)
+    assert {row["image"] for row in rows} == {f"flickr8k_train/p{n}" for n in range(2, 6)}
+    assert Counter(row["answer"] for row in rows) == {"yes": 20, "no": 20}
+    assert manifest["removed"] == {"picture is one of an evaluation": 20}

@@ -45,9 +45,10 @@ def web(annotations, image_set):
     return ["conceptual_captions", "train", folder, image_set("conceptual_captions", ["000000000"], ["000000001"])]
 
 
-def run(tmp_path, *sources, catalogue=None, **settings):
+def run(tmp_path, *sources, catalogue=None, exclude=None, **settings):
     flags = [str(word) for source in sources for word in ("--source", *source)]
     flags += ["--catalogue", str(catalogue)] if catalogue else []
+    flags += ["--exclude", str(exclude)] if exclude else []
     output = tmp_path / "pairs"
     filter_pairs.main([*flags, "--settings", json.dumps(settings), "--output", str(output)])
     return pq.read_table(output / "samples.parquet").to_pylist(), json.loads((output / "manifest.json").read_text())
@@ -145,3 +146,10 @@ def test_held_out_images_of_a_users_own_data_set_are_left_out(tmp_path, annotati
     assert {row["image"] for row in rows} == {f"mine/{n:012d}" for n in numbers if held_out.of(f"{n:012d}") == "train"}
     assert manifest["removed"] == {"held out": 40 - len(rows)}
     assert 10 < len(rows) < 30
+
+
+def test_images_of_an_evaluation_are_left_out(tmp_path, coco):
+    (tmp_path / "exclude.json").write_text(json.dumps({"image_sets": {"coco_train2017": {"000000000001": ["asked"]}}}))
+    rows, manifest = run(tmp_path, coco, exclude=tmp_path / "exclude.json")
+    assert {row["image"] for row in rows} == {"coco_train2017/000000000002"}
+    assert manifest["removed"]["picture is one of an evaluation"] == 2
