@@ -47,7 +47,7 @@ _OLD = {
 
 
 class PretrainedModels(Section):
-    """Rows of the registry's models that others trained; null where a scale trains its own."""
+    """Models of the catalogue that others trained; null where a scale trains its own."""
 
     vision_encoder: str | None = Field(None, description="Frozen vision encoder in front of the Q-Former.")
     text_encoder: str | None = Field(None, description="BERT whose weights the Q-Former starts from.")
