@@ -1,6 +1,5 @@
 """Read image sets: webdataset shards with `<key>.jpg` and `<key>.json`, whose `id` is ours."""
 
-import io
 import json
 import tarfile
 from collections.abc import Iterator
@@ -10,9 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageFile
+from PIL import Image
 
 from workflow_scripts.command_line import read_json
+from workflow_scripts.files.images import ImageError, open_image
+
+# The table of an image set's pictures that were stored without their metadata, and why; there only if there are any.
+WITHOUT_METADATA = "without_metadata.parquet"
 
 
 @dataclass(frozen=True)
@@ -121,10 +124,9 @@ def index_shard(path: Path) -> dict[str, tuple[int, int]]:
 
 def decode_picture(content: bytes, path: Path, name: str) -> Image.Image:
     """Decode a JPEG of a shard, RGB; one that does not decode is a ValueError with its name and the shard."""
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # importing LAVIS sets it, and a cut picture would pass for a whole one
     try:
-        return Image.open(io.BytesIO(content)).convert("RGB")
-    except OSError as error:
+        return open_image(content).image
+    except ImageError as error:
         raise ValueError(
             f"Picture {name} in {path} does not decode ({error}); delete the shards folder and download again."
         ) from error

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from io import BytesIO
 
 import numpy as np
 from PIL import Image
@@ -14,6 +13,7 @@ from workflow_scripts.features.attention_map import attention_map
 from workflow_scripts.models.feature_extractor import FeatureExtractor
 from workflow_scripts.search.index import Hit
 from workflow_scripts.search.originals import Originals
+from workflow_scripts.search.pictures import open_thumbnail
 from workflow_scripts.search.queries import of_picture, of_text
 from workflow_scripts.search.query import load_extractor_of, text_encoder_of
 
@@ -50,7 +50,7 @@ class System:
 
     def thumbnail(self, row: int) -> Image.Image:
         """The thumbnail of one row of the index."""
-        return Image.open(BytesIO(self.index.thumbnail(row))).convert("RGB")
+        return open_thumbnail(self.index.thumbnail(row), self.index.manifest["thumbnail_size"])
 
     def similar(self, seen: Seen) -> list[Hit]:
         """The pictures that are most like one, most like first."""

@@ -6,8 +6,8 @@ from pathlib import Path
 from PIL import Image
 
 from workflow_scripts.data.shards import ImageSet
+from workflow_scripts.files.images import open_image
 from workflow_scripts.search.index import Index
-from workflow_scripts.search.pictures import open_picture
 
 
 class Originals:
@@ -23,7 +23,7 @@ class Originals:
         name, _, image_id = file.partition("/")
         if name in self._image_sets:
             return self._image_sets[name].open_image(image_id)
-        return open_picture(self._folders[0] / file, self._max_pixels)
+        return open_image(self._folders[0] / file, self._max_pixels).image
 
     @cached_property
     def _folders(self) -> list[Path]:

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import io
 import json
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from workflow_scripts.command_line import run_command, write_atomically
 from workflow_scripts.features.extractor_checksum import extractor_sha256
+from workflow_scripts.files.images import ImageError, open_image
 from workflow_scripts.search.index import Index, newest_index
-from workflow_scripts.search.pictures import open_picture
 from workflow_scripts.search.queries import Query, both, of_picture, of_text
 from workflow_scripts.search.render import sheet_html, sheet_png
 from workflow_scripts.search.text_encoder import TextEncoder, load_text_encoder
@@ -93,9 +94,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parts = [of_text(text_encoder_of(index).embed_texts([text])[0])] if text else []
     if arguments.image:
         try:
-            parts.append(query_of_picture(extractor, open_picture(arguments.image, _MAX_PIXELS)))
-        except ValueError as error:
+            opened = open_image(arguments.image, _MAX_PIXELS)
+        except ImageError as error:
             raise ValueError(f"--image {arguments.image} cannot be used: {error}.") from error
+        if opened.trouble:
+            print(f"{arguments.image} is read without its metadata ({opened.trouble})", file=sys.stderr)
+        parts.append(query_of_picture(extractor, opened.image))
     hits = index.search_for(both(*parts) if len(parts) == 2 else parts[0], arguments.top, arguments.exact)
     if arguments.rerank:
         from workflow_scripts.search.originals import Originals

@@ -25,8 +25,10 @@ from img2dataset.writer import WebDatasetSampleWriter
 
 from workflow_scripts.command_line import progress, write_json
 from workflow_scripts.config.data import DownloadSettings
+from workflow_scripts.data.shards import WITHOUT_METADATA
+from workflow_scripts.files.images import web_formats
 from workflow_scripts.sources.failures import may_recover, reason_of
-from workflow_scripts.sources.image_worker import MirrorDownloader, StrictResizer
+from workflow_scripts.sources.image_worker import TROUBLES, MirrorDownloader, StrictResizer
 
 logger = logging.getLogger("images")
 
@@ -61,7 +63,7 @@ def store_images(
             shutil.rmtree(shards)
         partial.rename(shards)
     rows, failures = _outcomes(shards)
-    return _write_manifest(image_set, output, rows, failures, source, settings)
+    return _write_manifest(image_set, output, rows, failures, source, settings, _troubles(shards))
 
 
 def _has_request(folder: Path, request: dict[str, Any]) -> bool:
@@ -125,6 +127,8 @@ def _run_pass(
         encode_quality=settings.jpeg_quality,
     )
     resizer.maximum_pixels = int(settings.maximum_megapixels * 1e6)
+    # An archive is of a data set that somebody chose, or a user's own folder.
+    resizer.formats = web_formats() if archive is None else None
     downloader = MirrorDownloader(
         sample_writer_class=WebDatasetSampleWriter,
         resizer=resizer,
@@ -186,6 +190,12 @@ def _outcomes(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[str, dict[s
     return dict(sorted(rows.items())), dict(sorted(failures.items()))
 
 
+def _troubles(folder: Path) -> dict[str, str]:
+    """Return why the metadata of a picture could not be read, by the sha256 of its file."""
+    lines = [line for path in sorted(folder.glob(f"*{TROUBLES}")) for line in path.read_bytes().split(b"\n") if line]
+    return {line["sha256"]: line["reason"] for line in map(json.loads, lines)}
+
+
 def _check_complete(url_list: Path, image_set: str, partial: Path, rows: dict, failures: dict) -> None:
     """See that every picture asked for has an outcome and every shard holds what its table says."""
     expected: dict[str, set[str]] = {}
@@ -234,7 +244,13 @@ def _histogram_text(failures: dict[str, dict[str, Any]]) -> str:
 
 
 def _write_manifest(
-    image_set: str, output: Path, rows: dict, failures: dict, source: str, settings: DownloadSettings
+    image_set: str,
+    output: Path,
+    rows: dict,
+    failures: dict,
+    source: str,
+    settings: DownloadSettings,
+    troubles: dict[str, str],
 ) -> dict[str, Any]:
     columns = ["id", "sha256", "width", "height", "original_width", "original_height", "shard", "url"]
     table = pa.table({name: [row[name] for row in rows.values()] for name in columns})
@@ -257,6 +273,14 @@ def _write_manifest(
         "source": source,
         "settings": settings.defining(),
     }
+    bare = {key: troubles[row["sha256"]] for key, row in rows.items() if row["sha256"] in troubles}
+    (output / WITHOUT_METADATA).unlink(missing_ok=True)
+    if bare:
+        manifest["without_metadata"] = len(bare)
+        _write_table(output / WITHOUT_METADATA, pa.table({"id": list(bare), "reason": list(bare.values())}))
+        for key, reason in list(bare.items())[:20]:
+            logger.info("%s: %s is stored without its metadata, which cannot be read (%s)", image_set, key, reason)
+        logger.info("%s: %d pictures are stored without their metadata", image_set, len(bare))
     write_json(output / "manifest.json", manifest)
     logger.info(
         "%s: %d of %d pictures; %s", image_set, len(rows), manifest["requested"], manifest["failures"] or "none failed"

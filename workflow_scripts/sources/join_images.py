@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.check_alike import check_alike
 from workflow_scripts.command_line import read_json, run_command, write_json
+from workflow_scripts.data.shards import WITHOUT_METADATA
 from workflow_scripts.identity import sha256_of_file
 
 logger = logging.getLogger("join_images")
@@ -44,6 +45,10 @@ def join_images(parts: Sequence[Path], output: Path) -> dict[str, Any]:
     joining.rename(output / "shards")
     pq.write_table(_sorted(images), output / "images.parquet")
     pq.write_table(_sorted([pq.read_table(part / "failures.parquet") for part in parts]), output / "failures.parquet")
+    bare = [part / WITHOUT_METADATA for part in parts if (part / WITHOUT_METADATA).is_file()]
+    (output / WITHOUT_METADATA).unlink(missing_ok=True)
+    if bare:
+        pq.write_table(_sorted([pq.read_table(path) for path in bare]), output / WITHOUT_METADATA)
     manifest = {
         **{name: manifests[0][name] for name in COMMON},
         **_counts(manifests),
@@ -67,6 +72,7 @@ def _sorted(tables: Sequence[pa.Table]) -> pa.Table:
 
 def _counts(manifests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     count, requested = (sum(manifest[name] for manifest in manifests) for name in ("count", "requested"))
+    bare = sum(manifest.get("without_metadata", 0) for manifest in manifests)
     failures: Counter[str] = Counter()
     for manifest in manifests:
         failures.update(manifest["failures"])
@@ -75,6 +81,7 @@ def _counts(manifests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "requested": requested,
         "success_rate": round(count / requested, 6),
         "failures": dict(sorted(failures.items(), key=lambda item: (-item[1], item[0]))),
+        **({"without_metadata": bare} if bare else {}),
     }
 
 

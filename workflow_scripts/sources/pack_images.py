@@ -1,33 +1,66 @@
 """Store the pictures that a data set ships in its archive in the same shards as downloaded ones."""
 
 import argparse
+import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflow_scripts.command_line import run_command
 from workflow_scripts.config.data import DownloadSettings
+from workflow_scripts.files.images import COMMON_TEXT
+from workflow_scripts.files.walk import walk_images
 from workflow_scripts.sources.download_images import check_url_list
 
+logger = logging.getLogger("pack_images")
+
 ENDINGS = (".jpg", ".jpeg", ".png")
+_SPECIAL = re.compile(r"[%?#]")  # what would end the path of an address, or change it
+_TOLD = 20
 
 
 def list_pictures(folder: Path, image_set: str) -> dict[str, str]:
-    """Return address by id of all JPEGs and PNGs below a folder; the id is the file name without its ending."""
+    """Return address by id of all pictures below a folder; the id is the file name without its ending.
+
+    What else is there is logged. Where one name has several endings, JPEG and PNG come first.
+    """
     if not folder.is_dir():
         raise ValueError(f"The folder of pictures {folder} does not exist; fetch the data set first.")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
-    files = [path for path in files if not path.name.startswith(".") and "__MACOSX" not in path.parts]
-    if not files:
-        raise ValueError(f"{folder} holds no .jpg and no .png file; fetch the data set again.")
+    found = walk_images(folder)
+    left_out = [f"{one['file']}: {one['reason']}" for one in found.not_read]
     pictures: dict[str, str] = {}
-    for path in files:
-        if path.stem in pictures:
+    # A camera's HEIC, or a mask as GIF, may stand beside the JPEG of the same name.
+    for path in sorted(found.images, key=lambda path: path.suffix.lower() not in ENDINGS):
+        name = path.relative_to(folder).as_posix()
+        if not _is_text(name):
+            left_out.append(f"{name.encode(errors='replace').decode()}: its name is no text in UTF-8")
+        elif path.stem not in pictures:
+            pictures[path.stem] = f"archive://{image_set}/{_SPECIAL.sub(lambda mark: quote(mark[0]), name)}"
+        elif path.suffix.lower() in ENDINGS:
             raise ValueError(f"{folder} holds two pictures named {path.stem}; ids must differ.")
-        pictures[path.stem] = f"archive://{image_set}/{path.relative_to(folder).as_posix()}"
+        else:
+            left_out.append(f"{name}: there is another picture of this name")
+    for line in left_out[:_TOLD]:
+        logger.info("%s: left out %s", image_set, line)
+    if left_out or found.others:
+        others = f"; no pictures by their names: {found.others_text()}" if found.others else ""
+        logger.info("%s: %d pictures in %s, %d left out%s", image_set, len(pictures), folder, len(left_out), others)
+    if not pictures:
+        there = f" It holds {found.others_text()}." if found.others else ""
+        raise ValueError(f"{folder} holds no picture ({COMMON_TEXT}); fetch the data set again.{there}")
     return pictures
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_url_list(url_list: Path) -> dict[str, str]:
