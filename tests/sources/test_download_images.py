@@ -337,8 +337,16 @@ def test_of_an_archive_only_the_listed_pictures_are_stored_and_missing_ones_are_
 def test_a_list_of_photographs_that_a_mirror_lacks_is_one_sentence(tmp_path, web, serve):
     serve(web)
     write_list(tmp_path / "urls.parquet", {f"p{n}": f"http://flickr8k/images/p{n}.jpg" for n in range(3)})
-    with pytest.raises(ValueError, match=r"only 0 of 3 pictures came .* wanted\): 404 not found 3\. "):
+    with pytest.raises(
+        ValueError, match=r"only 0 of 3 pictures came .* wanted\): 404 not found 3 \(first of "
+    ) as lacks:
         run(tmp_path, minimum_success_rate=0.5)
+    assert "Waiting does not help" in str(lacks.value)
+    (web / "flickr8k").mkdir()
+    (web / "flickr8k" / "images").symlink_to(web / "host")
+    for number in range(3):
+        (web / "host" / f"p{number}.jpg").symlink_to(f"{number}.jpg")
+    assert run(tmp_path, minimum_success_rate=0.5)[1]["count"] == 3  # the same command, once the mirror has them
 
 
 def test_several_processes_give_the_same_pictures(tmp_path, web, serve):

@@ -16,6 +16,7 @@ import tarfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -86,16 +87,18 @@ def _fetch_all(
     (partial / "request.txt").write_text(json.dumps(request, sort_keys=True), encoding="utf-8")
     if not (partial / "pass-0.parquet").is_file():
         _write_table(partial / "pass-0.parquet", pq.read_table(url_list, columns=["id", "url"]))
-    # A set that failed its gate is asked for once more each time that the command runs.
+    # A set that failed its gate is asked for once more each time that the command runs, also what failed for good: it
+    # may have been repaired, as a mirror can be.
     done = sorted(partial.glob("pass-*.parquet"))
     wanted = 2 if settings.second_pass else 1
-    if (partial / "gate_failed.txt").is_file():
+    gate_failed = (partial / "gate_failed.txt").is_file()
+    if gate_failed:
         wanted = max(wanted, len(done) + 1)
     for number, path in enumerate(done):
         _run_pass(path, image_set, number, partial, settings, archive)
     for number in range(len(done), wanted):
         _, failures = _outcomes(partial)
-        again = {key: row["url"] for key, row in failures.items() if may_recover(row["reason"])}
+        again = {key: row["url"] for key, row in failures.items() if gate_failed or may_recover(row["reason"])}
         if not again:
             break
         path = partial / f"pass-{number}.parquet"
@@ -227,11 +230,21 @@ def _gate(image_set: str, partial: Path, settings: DownloadSettings, count: int,
     rate = count / requested if requested else 0.0
     if rate < settings.minimum_success_rate or not count:
         (partial / "gate_failed.txt").write_text("asked again when the command runs again\n", encoding="utf-8")
+        if any(may_recover(row["reason"]) for row in failures.values()):
+            way_out = "Run the command again to ask for the missing ones"
+        else:
+            way_out = "Waiting does not help: repair that where they come from and run the command again"
         raise ValueError(
             f"Image set {image_set}: only {count} of {requested} pictures came ({100 * rate:.1f} %, at least "
-            f"{100 * settings.minimum_success_rate:.1f} % are wanted): {_histogram_text(failures)}. Run the command "
-            "again to ask for the missing ones, or lower download.minimum_success_rate."
+            f"{100 * settings.minimum_success_rate:.1f} % are wanted): {_histogram_text(failures)}"
+            f"{_first_message(failures)}. {way_out}, or lower download.minimum_success_rate."
         )
+
+
+def _first_message(failures: dict[str, dict[str, Any]]) -> str:
+    """What was said of the first picture that failed, after a colon."""
+    row = next(iter(failures.values()), None)
+    return "" if row is None else f" (first of {row['url']}: {unquote(row['error_message'] or 'nothing said')})"
 
 
 def _histogram(failures: dict[str, dict[str, Any]]) -> dict[str, int]:
