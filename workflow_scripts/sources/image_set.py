@@ -28,6 +28,7 @@ from workflow_scripts.command_line import progress, write_json
 from workflow_scripts.config.data import DownloadSettings
 from workflow_scripts.data.shards import WITHOUT_METADATA
 from workflow_scripts.files.images import web_formats
+from workflow_scripts.files.tar_members import iterate_members, split_name
 from workflow_scripts.sources.failures import may_recover, reason_of
 from workflow_scripts.sources.image_worker import TROUBLES, MirrorDownloader, StrictResizer
 
@@ -220,7 +221,9 @@ def _check_complete(url_list: Path, image_set: str, partial: Path, rows: dict, f
 def _ids_in(path: Path) -> set[str]:
     try:
         with tarfile.open(path) as tar:
-            return {json.loads(tar.extractfile(member).read())["id"] for member in tar if member.name.endswith(".json")}
+            named = [(split_name(name), member) for name, member in iterate_members(tar) if member.isfile()]
+            tables = [member for key_and_ending, member in named if key_and_ending and key_and_ending[1] == "json"]
+            return {json.loads(tar.extractfile(member).read())["id"] for member in tables}
     except (tarfile.TarError, OSError, ValueError):
         return set()
 

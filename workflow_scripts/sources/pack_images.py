@@ -73,7 +73,7 @@ def read_url_list(url_list: Path) -> dict[str, str]:
 def in_packed_tars(url_list: Path) -> bool:
     """Whether a list says itself where in tar files its pictures lie (`archive://NAME/x.tar?offset=1536&size=99`)."""
     first = next(iter(read_url_list(url_list).values()))
-    return ".tar?offset=" in first
+    return "?offset=" in first
 
 
 def choose_pictures(pictures: dict[str, str], url_list: Path, folder: Path) -> dict[str, str]:
