@@ -21,16 +21,6 @@ warnings.filterwarnings("ignore", module="PIL")
 # What programs and cameras commonly write; what a stranger gives to the demo is decoded by nothing else.
 COMMON = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 COMMON_TEXT = "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC"
-# The names of files that are images which are read; Pillow decides by content what they are.
-SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".mpo", ".png", ".apng", ".webp", ".gif")).union(
-    (".bmp", ".dib", ".tif", ".tiff", ".avif", ".avifs", ".heic", ".heics", ".heif", ".heifs", ".hif", ".jp2", ".j2k"),
-    (".jpc", ".jpf", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico", ".psd"),
-)
-# Those that are images too and are not read, most of them cameras' raw data: each is told.
-OTHER_SUFFIXES = frozenset((".jxl", ".svg", ".svgz", ".eps", ".ai", ".wmf", ".emf", ".xcf", ".exr", ".hdr")).union(
-    (".raw", ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".raf", ".orf", ".rw2", ".pef"),
-    (".srw", ".x3f", ".3fr", ".iiq", ".kdc", ".dcr", ".erf", ".mrw", ".rwl"),
-)
 # Formats of Pillow that run other programs, or hold nothing that it decodes.
 _REFUSED = frozenset(("EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "PDF"))
 _HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workflow_scripts.files.images import OTHER_SUFFIXES, SUFFIXES
+from workflow_scripts.files.suffixes import OTHER_SUFFIXES, SUFFIXES
 
 _LEFT_BY_MACOS = "__MACOSX"
 
@@ -105,6 +105,11 @@ def find_by_name(folder: Path, names: Iterable[str]) -> tuple[Path | None, Found
             if path.parts[-len(parts) :] == parts and _LEFT_BY_MACOS not in path.parts:
                 return path, found
     return None, found
+
+
+def find_all(folder: Path, pattern: str) -> list[Path]:
+    """The files below a folder whose names fit a pattern, sorted by path; none where there is no such folder."""
+    return [path for path in walk_files(folder).files if path.match(pattern)] if Path(folder).is_dir() else []
 
 
 def _check_folder(folder: Path) -> None:

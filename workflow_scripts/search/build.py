@@ -1,7 +1,6 @@
 """Build a search index over a folder of pictures, or over an image set whose features are there."""
 
 import argparse
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from workflow_scripts.command_line import progress, read_json, run_command
 from workflow_scripts.config.search import IndexSettings
 from workflow_scripts.features.extractor_checksum import extractor_sha256
 from workflow_scripts.files.images import COMMON_TEXT, ImageError, open_image
+from workflow_scripts.files.stored_paths import stored_path
 from workflow_scripts.files.walk import FoundImages, walk_images
 from workflow_scripts.search.entries import Entry
 from workflow_scripts.search.export_text_encoder import export_text_encoder
@@ -215,8 +215,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             "projection_width": width,
             "extractor_sha256": checksum,
             # Relative, so that the results folder can be moved as a whole.
-            "feature_extractor": os.path.relpath(arguments.feature_extractor, arguments.output),
-            "images": [os.path.relpath(folder, arguments.output) for folder in arguments.images],
+            "feature_extractor": stored_path(arguments.feature_extractor, arguments.output),
+            "images": [stored_path(folder, arguments.output) for folder in arguments.images],
             "thumbnail_size": arguments.settings.thumbnail_size,
             "skipped": skipped,
             **({"without_metadata": without_metadata} if without_metadata else {}),

@@ -38,7 +38,7 @@ def join_images(parts: Sequence[Path], output: Path) -> dict[str, Any]:
     for part, manifest in zip(parts, manifests, strict=True):
         names = {old: f"{number:05d}" for number, old in enumerate(manifest["shards"], start=len(shards))}
         for old, new in names.items():
-            os.link(part / "shards" / f"{old}.tar", joining / f"{new}.tar")
+            _link(part / "shards" / f"{old}.tar", joining / f"{new}.tar")
         images.append(_with_names(pq.read_table(part / "images.parquet"), names))
         shards += names.values()
     shutil.rmtree(output / "shards", ignore_errors=True)
@@ -58,6 +58,14 @@ def join_images(parts: Sequence[Path], output: Path) -> dict[str, Any]:
     write_json(output / "manifest.json", manifest)
     logger.info("%s: %d pictures in %d parts", manifest["image_set"], manifest["count"], len(parts))
     return manifest
+
+
+def _link(shard: Path, target: Path) -> None:
+    """Give a shard a second name, or a copy where the parts are on another disk, behind a link."""
+    try:
+        os.link(os.path.realpath(shard), target)
+    except OSError:
+        shutil.copyfile(shard, target)
 
 
 def _with_names(table: pa.Table, names: Mapping[str, str]) -> pa.Table:

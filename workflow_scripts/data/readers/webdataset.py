@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workflow_scripts.files.images import SUFFIXES
+from workflow_scripts.files.suffixes import SUFFIXES
 from workflow_scripts.files.tar_members import iterate_members, split_name
 from workflow_scripts.files.walk import walk_files
 
