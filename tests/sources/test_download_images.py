@@ -9,6 +9,7 @@ import sys
 import tarfile
 import time
 
+import cv2
 import numpy as np
 import pillow_heif
 import pyarrow as pa
@@ -139,9 +140,12 @@ def test_photographs_whose_metadata_cannot_be_read_come_upright_and_are_counted_
 def test_sixteen_bits_are_scaled_when_they_are_stored(tmp_path, web, serve):
     deep = Image.fromarray(np.full((40, 60), 0x8000, dtype=np.uint16))
     (web / "host" / "3.jpg").write_bytes(jpeg(deep, format="PNG"))
+    colours = cv2.imencode(".png", np.full((40, 60, 3), 0x8000, dtype=np.uint16))[1]
+    (web / "host" / "4.jpg").write_bytes(colours.tobytes())
     serve(web)
     output, _ = run(tmp_path)
-    assert ImageSet.open(output).open_image("003").getpixel((5, 5)) == (128, 128, 128)
+    for key in ("003", "004"):
+        assert ImageSet.open(output).open_image(key).getpixel((5, 5)) == (128, 128, 128)
 
 
 def test_a_folder_is_packed_with_what_links_lead_to_and_what_is_left_out_is_named(tmp_path, caplog):

@@ -296,7 +296,7 @@ def _write_manifest(
         _write_table(output / WITHOUT_METADATA, pa.table({"id": list(bare), "reason": list(bare.values())}))
         for key, reason in list(bare.items())[:20]:
             logger.info("%s: %s is stored without its metadata, which cannot be read (%s)", image_set, key, reason)
-        logger.info("%s: %d pictures are stored without their metadata", image_set, len(bare))
+        logger.info("%s: %d of %d pictures are stored without their metadata", image_set, len(bare), len(rows))
     write_json(output / "manifest.json", manifest)
     logger.info(
         "%s: %d of %d pictures; %s", image_set, len(rows), manifest["requested"], manifest["failures"] or "none failed"

@@ -124,7 +124,9 @@ class StrictResizer(Resizer):
 
     def _whole(self, image: ImageFile.ImageFile, stream: io.BytesIO) -> tuple[io.BytesIO, str | None]:
         """What OpenCV is to decode, of a picture that Pillow could decode to its end."""
-        if image.mode in ("RGB", "L") and image.format in ("JPEG", "PNG", "WEBP"):
+        # OpenCV would cut 16 bits off at 255.
+        eight_bits = not any(";16" in str(tile[3]) for tile in image.tile)
+        if eight_bits and image.mode in ("RGB", "L") and image.format in ("JPEG", "PNG", "WEBP"):
             orientation, trouble = orientation_of(image)
             if orientation == 1:
                 image.draft(None, (self.image_size, self.image_size))  # the cheapest decoding that reads all
