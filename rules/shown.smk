@@ -57,7 +57,10 @@ if HAS_SURVEY:
     )
 # In the order of the catalogue, and of the scale.
 IMAGE_MANIFESTS = [
-    marker(product) for name in ROWS.image_sets for product in REPORT_PRODUCTS if product.area == "images" and product.name == name
+    marker(product)
+    for name in ROWS.image_sets
+    for product in REPORT_PRODUCTS
+    if product.area == "images" and product.name == name
 ]
 TABLES = [
     product
