@@ -101,7 +101,8 @@ def example_of(wildcards):
 
 
 def example_title(wildcards):
-    return example_of(wildcards).row.title
+    evaluation = example_of(wildcards)
+    return ", ".join(filter(None, [evaluation.row.title, evaluation.row.examples[evaluation.variant]]))
 
 
 def example_predictions(wildcards):
