@@ -108,3 +108,9 @@ def test_a_stage_samples_or_a_benchmark_may_be_named_without_its_section():
 def test_null_on_the_command_line_of_snakemake_is_no_value():
     assert settings(reranking="null").values.reranking is None
     assert settings(samples={"okvqa_mix": {"count": "null"}}).values.samples["okvqa_mix"].count is None
+
+
+def test_shares_are_replaced_as_a_whole_and_other_settings_beside_them_stay():
+    mix = settings(visual_genome_mix={"parts": {"visual_genome/vqa": 1.0}}).values.samples["visual_genome_mix"]
+    assert mix.parts == {"visual_genome/vqa": 1.0}
+    assert mix.count == 6000

@@ -354,10 +354,13 @@ def _check_rows(scale: Scale, rows: Catalogue, prefix: str) -> None:
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `changes`, mappings merged key by key, everything else replaced."""
+    """`base` with the values of `changes`, mappings merged key by key, everything else replaced.
+
+    Shares of parts (`data set/task`) are replaced as a whole: those that add up to 1 would not with others beside them.
+    """
     merged = dict(base)
     for key, value in changes.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and not any("/" in k for k in value):
             merged[key] = merge(merged[key], value)
         else:
             merged[key] = value
