@@ -81,7 +81,7 @@ NOWHERE = [
     ({"samples": {"pairs": {"parts": ["okvqaa/caption"]}}}, r"samples\.pairs\.parts: .*did you mean okvqa"),
     ({"samples": {"okvqa_mix": {"parts": {"okvqa/relationship": 1.0}}}}, "no records of the task relationship; it has"),
     ({"samples": {"okvqa_mix": {"parts": {"gqa/vqa": 1.0}}}}, "has no split train; it has validation, test"),
-    ({"samples": {"okvqa_mix": {"parts": {"okvqa/okvqa": 0.5}}}}, "must add up to 1"),
+    ({"samples": {"okvqa_mix": {"parts": {"okvqa/okvqa": 0.5}}}}, "must be above 0 and add up to 1"),
     ({"samples": {"okvqa_mix": {"parts": {"okvqa": 1.0}}}}, "is no part: write data set/task"),
     ({"benchmarks": {"okvka": {}}}, r"benchmarks: The catalogue has no benchmark 'okvka'; did you mean okvqa"),
     ({"search": {"benchmark": "okvqa"}}, r"search\.benchmark = 'okvqa': its questions are answered"),
