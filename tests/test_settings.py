@@ -105,6 +105,20 @@ def test_a_stage_samples_or_a_benchmark_may_be_named_without_its_section():
     assert found.benchmarks["okvqa"].questions == 3
 
 
+def test_new_shares_take_the_place_of_all_that_were_there():
+    shares = {"visual_genome/vqa": 1.0}
+    found = settings(
+        visual_genome_mix={"parts": shares},
+        visual_genome={"shares": {"visual_genome/relationship": 1.0}},
+        experiments={"other": {"changes": {"visual_genome": {"shares": shares}, "okvqa_mix": {"count": 5}}}},
+    )
+    assert found.values.samples["visual_genome_mix"].parts == shares
+    assert found.values.benchmarks["visual_genome"].shares == {"visual_genome/relationship": 1.0}
+    assert found.of_experiments["other"].benchmarks["visual_genome"].shares == shares
+    assert found.of_experiments["other"].samples["visual_genome_mix"].parts == shares
+    assert found.of_experiments["other"].samples["okvqa_mix"].parts == found.values.samples["okvqa_mix"].parts
+
+
 def test_null_on_the_command_line_of_snakemake_is_no_value():
     assert settings(reranking="null").values.reranking is None
     assert settings(samples={"okvqa_mix": {"count": "null"}}).values.samples["okvqa_mix"].count is None

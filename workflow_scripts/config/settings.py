@@ -47,7 +47,7 @@ _OLD = {
 
 
 class PretrainedModels(Section):
-    """Rows of the registry's models that others trained; null where a scale trains its own."""
+    """Models of the catalogue that others trained; null where a scale trains its own."""
 
     vision_encoder: str | None = Field(None, description="Frozen vision encoder in front of the Q-Former.")
     text_encoder: str | None = Field(None, description="BERT whose weights the Q-Former starts from.")
@@ -223,7 +223,7 @@ def load_settings(config: Mapping[str, Any], scales: Path) -> Settings:
     own["experiments"] = merge(values.pop("experiments", {}), own.get("experiments") or {})
     overrides = {key: value for key, value in config.items() if key not in own and key != "scale"}
     elsewhere = _stages_elsewhere(scales, known)
-    values = merge(values, _placed(overrides, values, elsewhere, ""))
+    values = _changed(values, _placed(overrides, values, elsewhere, ""))
     scale = _validated(Scale, values, "")
     experiments = {
         key: _validated(Experiment, row or {}, f"experiments.{key}.")
@@ -234,7 +234,7 @@ def load_settings(config: Mapping[str, Any], scales: Path) -> Settings:
     of_experiments = {}
     for key, row in experiments.items():
         prefix = f"experiments.{key}.changes."
-        changed = merge(values, _placed(row.changes, values, elsewhere, prefix))
+        changed = _changed(values, _placed(row.changes, values, elsewhere, prefix))
         of_experiments[key] = _validated(Scale, changed, prefix)
         for stage in row.stages:
             if stage not in of_experiments[key].stages and stage not in elsewhere:
@@ -293,6 +293,17 @@ def _placed(
         elif key not in elsewhere:
             raise ValueError(_unknown_key(key, value, values, prefix))
     return placed
+
+
+def _changed(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with changes merged in; shares are one value, since those of other parts would be left beside new ones."""
+    changed = merge(values, changes)
+    for section, key in (("samples", "parts"), ("benchmarks", "shares")):
+        rows = changes.get(section)
+        for name, row in rows.items() if isinstance(rows, Mapping) else ():
+            if isinstance(row, Mapping) and key in row:
+                changed[section][name][key] = row[key]
+    return changed
 
 
 def _unknown_key(key: str, value: Any, values: Mapping[str, Any], prefix: str) -> str:
