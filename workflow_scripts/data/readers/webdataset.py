@@ -21,6 +21,7 @@ from workflow_scripts.data.records import Reading, Record
 INDEX = "index.parquet"
 PICTURES = ("jpg", "jpeg", "png", "webp")
 BLOCK = 65_536
+_FORM = "keys by file"  # how the list is made; a list of another form is made anew
 _SCHEMA = pa.schema(
     [("id", pa.string()), ("tar", pa.string()), ("offset", pa.int64()), ("size", pa.int64()), ("text", pa.string())]
 )
@@ -33,7 +34,7 @@ class Options(Section):
 def index_samples(folder: Path) -> Counter[str]:
     """List the samples of all tar files in the order of their keys, where that is not done; returns what was left out.
 
-    Samples without picture or caption, and keys that were there already, are counted.
+    Samples without picture or caption, and keys that their tar file had already, are counted.
 
     Raises:
         ValueError: there is no tar file, or one is truncated; it is named.
@@ -41,7 +42,7 @@ def index_samples(folder: Path) -> Counter[str]:
     tars = sorted(Path(folder).glob("*.tar"))
     if not tars:
         raise ValueError(f"{folder} holds no tar file; fetch the data set first.")
-    made_of = json.dumps([[path.name, path.stat().st_size] for path in tars])
+    made_of = json.dumps([_FORM, *([path.name, path.stat().st_size] for path in tars)])
     index = Path(folder) / INDEX
     if index.is_file():
         metadata = pq.read_metadata(index).metadata or {}
@@ -66,16 +67,20 @@ def index_samples(folder: Path) -> Counter[str]:
 
 
 def _sort(path: Path, metadata: dict[str, str], removed: Counter[str]) -> None:
-    """Bring an index into the order of keys, each once: the first of several counts. This holds all of it in memory."""
+    """Bring an index into the order of keys, each once. This holds all of it in memory.
+
+    A key counts within its tar file, as in webdataset itself: what another file has under the same key is another
+    sample, whose id has the name of its file added.
+    """
     table = pq.read_table(path)
-    table = table.append_column("position", pa.array(range(len(table)))).sort_by(
-        [("id", "ascending"), ("position", "ascending")]
-    )
-    ids = table["id"].to_pylist()
-    kept = [index for index, key in enumerate(ids) if not index or key != ids[index - 1]]
-    removed["duplicate key"] += len(ids) - len(kept)
+    seen: set[str] = set()
+    ids = []
+    for key, tar in zip(table["id"].to_pylist(), table["tar"].to_pylist(), strict=True):
+        ids.append(f"{key}-{Path(tar).stem}" if key in seen else key)
+        seen.add(key)
+    table = table.set_column(0, "id", pa.array(ids, pa.string())).sort_by("id")
     with pq.ParquetWriter(path, _SCHEMA) as writer:
-        writer.write_table(table.take(kept).drop_columns("position"))
+        writer.write_table(table)
         writer.add_key_value_metadata({**metadata, "removed": json.dumps(+removed)})
 
 
