@@ -64,6 +64,7 @@ def maximum_images(wildcards):
     maximum = SCALE.maximum_images.get(own_name(wildcards))
     return ["--maximum", maximum] if maximum else []
 
+
 # Samples and questions
 
 

@@ -86,6 +86,10 @@ def output_folder(wildcards, output):
     return folder(output[0])
 
 
+def folder_above_output(wildcards, output):
+    return folder(folder(output[0]))
+
+
 def input_folders(wildcards, input):
     return [folder(path) for path in input]
 

@@ -230,7 +230,7 @@ rule import_runs:
     resources:
         **job("import_runs", mem_mb=1500, runtime=20),
     params:
-        results=R,
+        results=folder_above_output,
         tracking=TRACKING_URI,
         scale=SETTINGS.scale,
         code=code_digest("workflow_scripts.tracking.import_runs"),

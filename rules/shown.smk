@@ -57,7 +57,10 @@ if HAS_SURVEY:
     )
 # In the order of the catalogue, and of the scale.
 IMAGE_MANIFESTS = [
-    marker(product) for name in ROWS.image_sets for product in REPORT_PRODUCTS if product.area == "images" and product.name == name
+    marker(product)
+    for name in ROWS.image_sets
+    for product in REPORT_PRODUCTS
+    if product.area == "images" and product.name == name
 ]
 TABLES = [
     product
@@ -98,7 +101,8 @@ def example_of(wildcards):
 
 
 def example_title(wildcards):
-    return example_of(wildcards).row.title
+    evaluation = example_of(wildcards)
+    return ", ".join(filter(None, [evaluation.row.title, evaluation.row.examples[evaluation.variant]]))
 
 
 def example_predictions(wildcards):

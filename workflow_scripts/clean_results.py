@@ -39,11 +39,10 @@ def find_left(settings: Settings) -> list[Left]:
     asked = (evaluation.product for evaluation in evaluations(found.values()))
     live = {path for path in all_products(found.values(), asked)}
     results = Path(settings.results) / settings.scale
-    stages = {path.parent.name for path in results.glob("*/*/definition.json")}
     left = []
     for path in _products(results):
         if path.relative_to(results).as_posix() not in live:
-            is_training = path.parent.name in stages and any((path / name).exists() for name in _OF_TRAINING)
+            is_training = any((path / name).exists() for name in _OF_TRAINING)
             left.append(Left(path, _size(path), is_training))
     return left
 

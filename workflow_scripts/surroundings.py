@@ -56,9 +56,23 @@ def give_caches_a_place(environment: MutableMapping[str, str] = os.environ) -> N
 
 
 def _can_be_written(folder: str) -> bool:
-    """Whether files can be made in a folder; asking alone does not tell root, who may do it all but not everywhere."""
+    """Whether files can be made in a folder, or the folder itself, which is not left behind.
+
+    Asking alone does not tell root, who may do it all but not everywhere.
+    """
+    missing = []
+    place = folder
+    while place and not os.path.isdir(place):
+        missing.append(place)
+        place = os.path.dirname(place)
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError:
         return False
-    return os.access(folder, os.W_OK | os.X_OK)
+    can_be_written = os.access(folder, os.W_OK | os.X_OK)
+    for made in missing:
+        try:
+            os.rmdir(made)
+        except OSError:
+            break  # somebody has put something there meanwhile
+    return can_be_written

@@ -1,6 +1,8 @@
+import tarfile
+
 import pytest
 
-from workflow_scripts.data.shards import ImageSet, iterate_images, iterate_shard, list_shards
+from workflow_scripts.data.shards import ImageSet, index_shard, iterate_images, iterate_shard, list_shards
 
 
 def test_pictures_come_by_shard_then_id(image_set):
@@ -42,3 +44,14 @@ def test_a_damaged_or_missing_shard_is_named(image_set):
 def test_a_folder_without_manifest_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"manifest\.json does not exist"):
         ImageSet.open(tmp_path)
+
+
+def test_a_shard_that_was_packed_anew_is_read_as_before(image_set, tmp_path):
+    path = list_shards(image_set("set", ["a", "b"]))[0]
+    before = [(image_id, image.tobytes()) for image_id, image, _ in iterate_shard(path)]
+    with tarfile.open(path) as tar:
+        tar.extractall(tmp_path / "unpacked", filter="data")
+    with tarfile.open(path, "w") as tar:
+        tar.add(tmp_path / "unpacked", ".")  # with ./ before all names, and the folder itself
+    assert [(image_id, image.tobytes()) for image_id, image, _ in iterate_shard(path)] == before
+    assert set(index_shard(path)) == {"a", "b"}

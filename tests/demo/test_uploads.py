@@ -3,6 +3,7 @@ import struct
 import zlib
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -25,6 +26,20 @@ def test_a_photograph_is_turned_upright_and_loses_its_metadata(tmp_path):
     assert picture.size == (20, 40)
     assert not picture.info
     assert not picture.getexif()
+
+
+def test_a_photograph_whose_metadata_cannot_be_read_is_taken_upright(tmp_path):
+    rows = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack("<HHII", 0x9204, 10, 1, 38)  # exposure bias -1/0
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + rows + bytes(4) + struct.pack("<ii", -1, 0)
+    path = save(tmp_path / "p.jpg", Image.new("RGB", (40, 20), "red"), exif=exif)
+    assert read_upload(path, SETTINGS).size == (20, 40)
+
+
+@pytest.mark.parametrize("suffix", [".avif", ".heic"])
+def test_what_telephones_store_is_taken(tmp_path, suffix):
+    pillow_heif.register_heif_opener()
+    path = save(tmp_path / f"p{suffix}", Image.new("RGB", (40, 20), "red"))
+    assert read_upload(path, SETTINGS).size == (40, 20)
 
 
 @pytest.mark.parametrize(

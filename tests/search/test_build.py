@@ -1,16 +1,19 @@
 import io
 import os
+import struct
 
 import numpy as np
+import pillow_heif
 import pytest
 from colour_extractor import ColourExtractor
 from PIL import Image
 
 from workflow_scripts.config.search import IndexSettings
+from workflow_scripts.files.images import open_image
+from workflow_scripts.files.walk import walk_images
 from workflow_scripts.search.build import build_from_folder, entries_of, main
 from workflow_scripts.search.index import Index
 from workflow_scripts.search.journal import Journal
-from workflow_scripts.search.pictures import list_pictures, open_picture
 from workflow_scripts.search.write_index import write_index
 
 SETTINGS = IndexSettings(batch_size=2, max_pixels=1_000_000)
@@ -69,8 +72,9 @@ def test_what_is_gone_when_its_turn_comes_and_what_has_no_readable_name_is_liste
     whole = (folder / "red.jpg").read_bytes()
     with open(os.fsencode(folder) + b"/\xff.jpg", "wb") as stream:
         stream.write(whole)
-    listed = [*list_pictures(folder), folder / "gone.jpg"]
-    monkeypatch.setattr("workflow_scripts.search.build.list_pictures", lambda _: listed)
+    listed = walk_images(folder)
+    listed.images.append(folder / "gone.jpg")
+    monkeypatch.setattr("workflow_scripts.search.build.walk_images", lambda _: listed)
     built = index(folder, tmp_path / "index", extractor)
     reasons = {one["file"]: one["reason"] for one in built.manifest["skipped"]}
     assert reasons == {
@@ -165,12 +169,65 @@ def test_an_index_of_an_older_version_is_replaced_by_a_new_one(folder, tmp_path,
 
 
 def test_sixteen_bits_transparency_and_rotation_are_respected(folder):
-    assert open_picture(folder / "deep.png", 1000).getpixel((0, 0)) == (128, 128, 128)
-    assert open_picture(folder / "clear.png", 1000).getpixel((0, 0)) == (255, 255, 255)
+    assert open_image(folder / "deep.png", 1000).image.getpixel((0, 0)) == (128, 128, 128)
+    assert open_image(folder / "clear.png", 1000).image.getpixel((0, 0)) == (255, 255, 255)
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (60, 40)).save(folder / "turned.jpg", exif=exif)
-    assert open_picture(folder / "turned.jpg", 10_000).size == (40, 60)
+    assert open_image(folder / "turned.jpg", 10_000).image.size == (40, 60)
+
+
+def bad_metadata():
+    """EXIF of a photograph that lies on its side, with an exposure bias of -1/0."""
+    rows = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + struct.pack("<HHII", 0x9204, 10, 1, 38)
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + rows + bytes(4) + struct.pack("<ii", -1, 0)
+
+
+def test_a_photograph_whose_metadata_cannot_be_read_is_indexed_upright_counted_and_named(folder, tmp_path, extractor):
+    Image.new("RGB", (60, 40), "blue").save(folder / "phone.jpg", exif=bad_metadata())
+    for _ in range(2):  # also where it is taken from the index that stands there
+        built = index(folder, tmp_path / "index", extractor)
+        (item,) = (item for item in built.items if item["id"] == "phone.jpg")
+        assert (item["width"], item["height"]) == (40, 60)
+        assert item["metadata"]
+        assert not built.manifest["skipped"]
+
+
+def test_the_command_tells_of_all_that_is_in_the_folder(folder, tmp_path, extractor_folder, capsys, monkeypatch):
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "private").mkdir(parents=True)
+    Image.new("RGB", (60, 40), "blue").save(elsewhere / "phone.jpg", exif=bad_metadata())
+    (folder / "holiday").symlink_to("../elsewhere")
+    (elsewhere / "round").symlink_to("../pictures")
+    (folder / "unmounted").symlink_to("/nowhere")
+    Image.new("RGB", (60, 40), "green").save(folder / "new.avif")
+    pillow_heif.from_pillow(Image.new("RGB", (60, 40), "green")).save(folder / "iphone.HEIC")
+    (folder / "cut.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200))
+    (folder / "raw.NEF").write_bytes(b"raw")
+    (folder / "notes.txt").write_text("notes")
+    scandir = os.scandir
+
+    def refuse(path="."):
+        if str(path).endswith("private"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    arguments = ["--images", str(folder), "--output", str(tmp_path / "index")]
+    main([*arguments, "--feature-extractor", str(extractor_folder)])
+    assert capsys.readouterr().out.splitlines() == [
+        f"8 pictures are in the index {tmp_path / 'index'}, 4 were skipped",
+        "  skipped holiday/private: a folder that cannot be listed (Permission denied)",
+        "  skipped unmounted: a link to /nowhere, which cannot be followed (No such file or directory)",
+        "  skipped raw.NEF: .nef is not read; export it as JPEG",
+        "  skipped cut.HEIC: damaged (no image in its HEIF)",
+        "1 was read without metadata, which cannot be read",
+        "  without metadata holiday/phone.jpg: struct.error: argument out of range",
+        "other files in the folder, which are no pictures by their names: 1 .txt",
+    ]
+    built = Index(tmp_path / "index")
+    assert {"new.avif", "iphone.HEIC", "holiday/phone.jpg"} <= {item["id"] for item in built.items}
+    assert [one["file"] for one in built.manifest["without_metadata"]] == ["holiday/phone.jpg"]
 
 
 def test_a_folder_that_is_empty_or_missing_is_an_error(tmp_path):

@@ -44,8 +44,8 @@ def run(module, *options):
 
 
 def test_a_query_ranks_the_photographs_by_the_best_of_all_queries(index_folder, extractor_folder, tmp_path):
+    from workflow_scripts.files.images import open_image
     from workflow_scripts.models.feature_extractor import load_feature_extractor
-    from workflow_scripts.search.pictures import open_picture
 
     page = tmp_path / "sheet.html"
     found = json.loads(run("query", "a cup of coffee", "--index", index_folder, "--json", "--sheet", page))
@@ -55,7 +55,7 @@ def test_a_query_ranks_the_photographs_by_the_best_of_all_queries(index_folder, 
     expected = {}
     for path in sorted(photographs.glob("*.jpg")):
         if path.stem != "broken":
-            pixels = extractor.transform(open_picture(path, 10**9))
+            pixels = extractor.transform(open_image(path, 10**9).image)
             expected[path.name] = float((extractor.extract_images(pixels[None])[1][0] @ text).max())
     assert [hit["id"] for hit in found["hits"]] == sorted(expected, key=lambda name: -expected[name])
     assert np.allclose([hit["score"] for hit in found["hits"]], sorted(expected.values(), reverse=True), atol=2e-3)
@@ -162,15 +162,15 @@ def test_a_picture_that_cannot_be_used_is_an_error_that_names_it(index_folder, p
 
 
 def test_reranking_orders_by_the_sum_of_matching_and_contrastive_score(index_folder, extractor_folder, photographs):
+    from workflow_scripts.files.images import open_image
     from workflow_scripts.models.feature_extractor import load_feature_extractor
-    from workflow_scripts.search.pictures import open_picture
 
     before = json.loads(run("query", "a cat", "--index", index_folder, "--json"))["hits"]
     after = json.loads(run("query", "a cat", "--index", index_folder, "--json", "--rerank"))["hits"]
     extractor = load_feature_extractor(extractor_folder)
     expected = {}
     for hit in before:
-        pixels = extractor.transform(open_picture(photographs / hit["id"], 10**9))[None]
+        pixels = extractor.transform(open_image(photographs / hit["id"], 10**9).image)[None]
         expected[hit["id"]] = hit["score"] + float(extractor.itm_logits(pixels, ["a cat"])[0])
     assert [hit["id"] for hit in after] == sorted(expected, key=lambda name: -expected[name])
     assert {hit["id"]: hit["score"] for hit in after} == pytest.approx(expected, abs=1e-4)

@@ -3,12 +3,15 @@ import json
 import os
 import resource
 import signal
+import struct
 import subprocess
 import sys
 import tarfile
 import time
 
+import cv2
 import numpy as np
+import pillow_heif
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,6 +19,7 @@ from PIL import Image
 
 from workflow_scripts.data.shards import ImageSet, iterate_images
 from workflow_scripts.sources import download_images, pack_images
+from workflow_scripts.sources.join_images import join_images
 
 # img2dataset takes seconds to import.
 pytestmark = pytest.mark.slow
@@ -110,6 +114,66 @@ def test_addresses_as_people_write_them_and_files_that_are_too_large(tmp_path, w
     output, manifest = run(tmp_path, maximum_megabytes=0.005)
     assert list(ImageSet.open(output).images) == ["a"]
     assert manifest["failures"] == {"file too large": 1}
+
+
+def bad_metadata(resolution=None):
+    """EXIF of a photograph that lies on its side, with an exposure bias of -1/0, or with a resolution that is text."""
+    bad = struct.pack("<HHI4s", 0x011A, 2, 4, resolution) if resolution else struct.pack("<HHII", 0x9204, 10, 1, 38)
+    rows = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0) + bad
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + rows + bytes(4) + struct.pack("<ii", -1, 0)
+
+
+def test_photographs_whose_metadata_cannot_be_read_come_upright_and_are_counted_and_named(tmp_path, web, serve, caplog):
+    caplog.set_level("INFO")
+    (web / "host" / "3.jpg").write_bytes(jpeg(picture(3), exif=bad_metadata()))
+    (web / "host" / "7.jpg").write_bytes(jpeg(picture(7), exif=bad_metadata(resolution=b"300\0")))
+    serve(web)
+    output, manifest = run(tmp_path)
+    assert (manifest["count"], manifest["failures"], manifest["without_metadata"]) == (12, {}, 2)
+    assert ImageSet.open(output).open_image("003").size == (32, 48)
+    assert pq.read_table(output / "without_metadata.parquet")["id"].to_pylist() == ["003", "007"]
+    assert "003 is stored without its metadata" in caplog.text
+    join_images([output, output], tmp_path / "joined")
+    assert json.loads((tmp_path / "joined" / "manifest.json").read_text())["without_metadata"] == 4
+
+
+def test_sixteen_bits_are_scaled_when_they_are_stored(tmp_path, web, serve):
+    deep = Image.fromarray(np.full((40, 60), 0x8000, dtype=np.uint16))
+    (web / "host" / "3.jpg").write_bytes(jpeg(deep, format="PNG"))
+    colours = cv2.imencode(".png", np.full((40, 60, 3), 0x8000, dtype=np.uint16))[1]
+    (web / "host" / "4.jpg").write_bytes(colours.tobytes())
+    serve(web)
+    output, _ = run(tmp_path)
+    for key in ("003", "004"):
+        assert ImageSet.open(output).open_image(key).getpixel((5, 5)) == (128, 128, 128)
+
+
+def test_a_folder_is_packed_with_what_links_lead_to_and_what_is_left_out_is_named(tmp_path, caplog):
+    caplog.set_level("INFO")
+    folder = tmp_path / "photos"
+    (folder / "sub").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "holiday").symlink_to("../elsewhere")
+    (folder / "round").symlink_to(".")
+    (folder / "unmounted").symlink_to("/nowhere")
+    for path in ("sub/a.JPG", "100% #1?.jpg", "../elsewhere/h.jpeg"):
+        (folder / path).write_bytes(jpeg(picture()))
+    pillow_heif.from_pillow(picture()).save(folder / "iphone.HEIC")
+    pillow_heif.from_pillow(picture()).save(folder / "a.heic")
+    (folder / "raw.NEF").write_bytes(b"raw")
+    (folder / "notes.txt").write_text("notes")
+    with open(os.fsencode(folder) + b"/\xff.jpg", "wb") as stream:
+        stream.write(jpeg(picture()))
+    flags = ["--pictures", str(folder), "--image-set", "own", "--output", str(tmp_path / "own")]
+    pack_images.main([*flags, "--settings", '{"image_size": 32}'])
+    image_set = ImageSet.open(tmp_path / "own")
+    assert list(image_set.images) == ["100% #1?", "a", "h", "iphone"]
+    assert not image_set.failed
+    assert image_set.images["h"]["url"] == "archive://own/holiday/h.jpeg"
+    for left_out in ("unmounted: a link to /nowhere", "raw.NEF: .nef is not read", "?.jpg: its name is no text"):
+        assert left_out in caplog.text
+    assert "a.heic: there is another picture of this name" in caplog.text
+    assert "4 left out; no pictures by their names: 1 .txt" in caplog.text
 
 
 def test_the_gate_names_the_reasons_and_a_later_run_asks_again(tmp_path, web, serve):
@@ -305,8 +369,16 @@ def test_a_user_s_pictures_are_found_by_their_place_below_the_folder_and_else_by
 def test_a_list_of_photographs_that_a_mirror_lacks_is_one_sentence(tmp_path, web, serve):
     serve(web)
     write_list(tmp_path / "urls.parquet", {f"p{n}": f"http://flickr8k/images/p{n}.jpg" for n in range(3)})
-    with pytest.raises(ValueError, match=r"only 0 of 3 pictures came .* wanted\): 404 not found 3\. "):
+    with pytest.raises(
+        ValueError, match=r"only 0 of 3 pictures came .* wanted\): 404 not found 3 \(first of "
+    ) as lacks:
         run(tmp_path, minimum_success_rate=0.5)
+    assert "Waiting does not help" in str(lacks.value)
+    (web / "flickr8k").mkdir()
+    (web / "flickr8k" / "images").symlink_to(web / "host")
+    for number in range(3):
+        (web / "host" / f"p{number}.jpg").symlink_to(f"{number}.jpg")
+    assert run(tmp_path, minimum_success_rate=0.5)[1]["count"] == 3  # the same command, once the mirror has them
 
 
 def test_several_processes_give_the_same_pictures(tmp_path, web, serve):

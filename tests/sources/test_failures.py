@@ -20,6 +20,8 @@ from workflow_scripts.sources.failures import may_recover, reason_of
             False,
         ),
         ("<urlopen error file too large>", "file too large", False),
+        ("[Errno 13] Permission denied: '/data/own/a.jpg'", "file that may not be read", False),
+        ("HTTP Error 404: host/a, a link to /gone, leads nowhere", "404 not found", False),
         (None, "other", True),
     ],
 )

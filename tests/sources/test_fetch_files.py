@@ -201,8 +201,33 @@ def test_a_mirror_has_a_form_of_its_own_and_what_it_lacks_is_named(tmp_path, ser
 
     fetch("a.txt")
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["a.txt", "manifest.json"]
-    with pytest.raises(ValueError, match=r"test.txt could not be fetched.*: the mirror has no file things/test.txt"):
+    with pytest.raises(
+        ValueError, match=r"test.txt could not be fetched.*: the mirror has no file things/test.txt\."
+    ) as no:
         fetch("a.txt", "test.txt")
+    assert "later" not in str(no.value)
+    assert f"put the file to {tmp_path / 'out' / 'test.txt'}" in str(no.value)
+
+
+def test_patience_is_asked_for_only_where_it_helps(tmp_path, serve, web, registry):
+    root = web("host/a.bin", CONTENT)
+    (root / "unmounted").symlink_to("/nowhere")
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "b.bin").write_bytes(CONTENT)
+    (root / "disk").symlink_to(tmp_path / "disk")
+    serve(root, {"host/busy.bin": "500"})
+    run(registry, [{"name": "b.bin", "url": "https://disk/b.bin"}], tmp_path / "out")
+    for url, sha256, later in (
+        ("https://unmounted/a.bin", None, "a link to /nowhere, leads nowhere"),
+        ("https://host/a.bin", "0" * 64, "expected 0000"),
+        ("https://host/gone.bin", None, "the mirror has no file host/gone.bin"),
+    ):
+        with pytest.raises(ValueError, match=later) as error:
+            run(registry, [{"name": "a.bin", "url": url, "sha256": sha256}], tmp_path / "out")
+        assert "Waiting does not help" in str(error.value)
+        assert "later" not in str(error.value)
+    with pytest.raises(ValueError, match=r"HTTP status 500 .*Run the command again later\."):
+        run(registry, [{"name": "a.bin", "url": "https://host/busy.bin"}], tmp_path / "out")
 
 
 def test_a_disk_that_is_too_small_is_said_before_the_transfer(tmp_path, serve, web, rows):

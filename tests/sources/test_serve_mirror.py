@@ -6,6 +6,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -88,6 +89,31 @@ def test_ranges_and_etags_let_a_download_resume(root, serve):
     assert ask("host/a.txt", Range="bytes=4-", **{"If-Range": '"another version"'})[:2] == (200, b"0123456789")
     with pytest.raises(urllib.error.HTTPError, match="416"):
         ask("host/a.txt", Range="bytes=10-")
+
+
+def test_links_of_the_mirror_are_followed_and_one_that_leads_nowhere_is_named(root, tmp_path, serve):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "b.txt").write_text("elsewhere")
+    (root / "linked").symlink_to("../disk")
+    (root / "host" / "c.txt").symlink_to("../../disk/b.txt")
+    (root / "unmounted").symlink_to("/nowhere/at all")
+    serve(root)
+    assert ask("linked/b.txt")[1] == ask("host/c.txt")[1] == b"elsewhere"
+    with pytest.raises(urllib.error.HTTPError, match="404: Not Found"):
+        ask("linked/../secret.txt")
+    with pytest.raises(urllib.error.HTTPError, match="404: unmounted, a link to /nowhere/at all, leads nowhere"):
+        ask("unmounted/a.txt")
+
+
+def test_a_file_that_the_mirror_may_not_read_is_refused_for_good(root, serve, monkeypatch):
+    serve(root)
+
+    def refuse(self, *_, **__):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(urllib.error.HTTPError, match=r"403: it cannot be read there \(Permission denied\)"):
+        ask("host/a.txt")
 
 
 @pytest.mark.parametrize(

@@ -91,8 +91,7 @@ class Benchmark(Section):
     question_only_tasks: list[str] = Field([], description="Tasks whose answers are guessed from; none for all.")
     figures: str = Field("", description="What the ids of the figures start with; the row's name by default.")
     figure: str | None = Field(None, description="The rest of the id; null for the usual one of the scorer.")
-    examples: list[str] = Field([], description="Variants of which the report shows examples.")
-    group: str | None = Field(None, description="Heading in the report; null for the title.")
+    examples: dict[str, str] = Field({}, description="Variants of which the report shows examples; words for each.")
     questions: Count | None = Field(None, description="How many a plan counts with.")
 
     @model_validator(mode="after")

@@ -1,6 +1,5 @@
 """Read image sets: webdataset shards with `<key>.jpg` and `<key>.json`, whose `id` is ours."""
 
-import io
 import json
 import tarfile
 from collections.abc import Iterator
@@ -10,9 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageFile
+from PIL import Image
 
 from workflow_scripts.command_line import read_json
+from workflow_scripts.files.images import ImageError, open_image
+from workflow_scripts.files.tar_members import iterate_members, split_name
+
+# The table of an image set's pictures that were stored without their metadata, and why; there only if there are any.
+WITHOUT_METADATA = "without_metadata.parquet"
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,7 @@ def iterate_shard(path: Path) -> Iterator[tuple[str, Image.Image, dict[str, Any]
     """
     members: dict[str, dict[str, bytes]] = {}
     with _open_shard(path) as tar:
-        for member in tar:
-            key, _, ending = member.name.partition(".")
+        for key, ending, member in _members(tar):
             members.setdefault(key, {})[ending] = tar.extractfile(member).read()
     samples = []
     for key, parts in members.items():
@@ -110,8 +113,7 @@ def index_shard(path: Path) -> dict[str, tuple[int, int]]:
     places: dict[str, tuple[int, int]] = {}
     ids: dict[str, str] = {}
     with _open_shard(path) as tar:
-        for member in tar:
-            key, _, ending = member.name.partition(".")
+        for key, ending, member in _members(tar):
             if ending == "json":
                 ids[key] = str(json.load(tar.extractfile(member))["id"])
             elif ending == "jpg":
@@ -121,13 +123,20 @@ def index_shard(path: Path) -> dict[str, tuple[int, int]]:
 
 def decode_picture(content: bytes, path: Path, name: str) -> Image.Image:
     """Decode a JPEG of a shard, RGB; one that does not decode is a ValueError with its name and the shard."""
-    ImageFile.LOAD_TRUNCATED_IMAGES = False  # importing LAVIS sets it, and a cut picture would pass for a whole one
     try:
-        return Image.open(io.BytesIO(content)).convert("RGB")
-    except OSError as error:
+        return open_image(content).image
+    except ImageError as error:
         raise ValueError(
             f"Picture {name} in {path} does not decode ({error}); delete the shards folder and download again."
         ) from error
+
+
+def _members(tar: tarfile.TarFile) -> Iterator[tuple[str, str, tarfile.TarInfo]]:
+    """Yield key, ending and header of the members of a shard that are of samples, also of one that was packed anew."""
+    for name, member in iterate_members(tar):
+        key_and_ending = split_name(name)
+        if member.isfile() and key_and_ending is not None:
+            yield *key_and_ending, member
 
 
 @contextmanager

@@ -36,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=Path("results"), help="all results, or those of one scale")
     parser.add_argument("--run", type=Path, help="folder of a training; by default the newest finished one")
     parser.add_argument("--index", type=Path, help="folder of the index; by default the newest of the same scale")
+    parser.add_argument("--images", type=Path, nargs="+", help="where the index's pictures are, if they were moved")
+    parser.add_argument("--feature-extractor", type=Path, help="where the index's extractor is, if it was moved")
     parser.add_argument("--host", default="127.0.0.1", help=f"another one needs a password in {PASSWORD}")
     parser.add_argument("--port", type=int, default=7860, help="0 for any free one")
     add_allowed_hosts(parser)
@@ -54,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     end_on_sigterm()
     with private_files():
-        page = build_page(System(experiment, arguments.settings))
+        system = System(experiment, arguments.settings, arguments.images, arguments.feature_extractor)
+        page = build_page(system)
         launch_page(page, arguments.settings, arguments.host, taken=taken, allowed_hosts=allowed, **guard)
 
 

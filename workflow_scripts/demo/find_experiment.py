@@ -1,5 +1,6 @@
 """What the demo runs on: the newest finished training, the others that fit beside it, and their search index."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -57,12 +58,12 @@ def find_experiment(results: Path, run_folder: Path | None = None, index_folder:
     if not runs:
         raise ValueError(f"There is no finished training under {results}; run `make reproduce` first.")
     run = runs[0]
-    scale = run.folder.resolve().parent.parent
+    scale = _scale_of(run.folder)
     id = run.record["identity"]["from"]["language_model"]
     language_model = next((path for path in (scale / "models").glob(f"*-{id}") if path.is_dir()), None)
     if language_model is None:
         raise ValueError(f"{run.folder} was trained with the language model {id}, which is not in {scale / 'models'}.")
-    others = [other for other in _by_preference(_finished(scale)) if other.folder.resolve() != run.folder]
+    others = [other for other in _by_preference(_finished(scale)) if not other.folder.samefile(run.folder)]
     index = Index(index_folder or _newest_index(scale))
     extractors = run.made_from[1]
     if extractors != (index.manifest["extractor_sha256"],):
@@ -74,9 +75,16 @@ def find_experiment(results: Path, run_folder: Path | None = None, index_folder:
     return Experiment(scale, run, fitting, language_model, index)
 
 
+def _scale_of(run_folder: Path) -> Path:
+    """The scale of a training: by the way its folder was reached or, where that was a link to it, as it really is."""
+    ways = [Path(os.path.abspath(run_folder)), Path(os.path.realpath(run_folder))]
+    scales = [way.parent.parent for way in ways]
+    return next((scale for scale in scales if (scale / "models").is_dir()), scales[0])
+
+
 def read_run(folder: Path) -> Run:
     """The finished training in a folder."""
-    folder = Path(folder).resolve()
+    folder = Path(os.path.abspath(folder))
     run = Run(folder, read_json(folder / "run.json"))
     if not run.adaptor.is_file():
         raise ValueError(f"{folder} has no adaptor.safetensors; its training did not finish.")

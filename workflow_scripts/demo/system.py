@@ -1,8 +1,9 @@
 """The demo's search and conversation behind one object, without any page."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -14,6 +15,7 @@ from workflow_scripts.features.attention_map import attention_map
 from workflow_scripts.models.feature_extractor import FeatureExtractor
 from workflow_scripts.search.index import Hit
 from workflow_scripts.search.originals import Originals
+from workflow_scripts.search.pictures import open_thumbnail
 from workflow_scripts.search.queries import of_picture, of_text
 from workflow_scripts.search.query import load_extractor_of, text_encoder_of
 
@@ -31,15 +33,25 @@ class Seen:
 
 
 class System:
-    """Search over the index of an experiment and answers by its training."""
+    """Search over the index of an experiment and answers by its training.
 
-    def __init__(self, experiment: Experiment, settings: DemoSettings) -> None:
+    Args:
+        images, feature_extractor: where these are now, if what the index says is not so any more.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        settings: DemoSettings,
+        images: Sequence[Path] | None = None,
+        feature_extractor: Path | None = None,
+    ) -> None:
         self.experiment = experiment
         self.index = experiment.index
         self.settings = settings
-        self._extractor: FeatureExtractor = load_extractor_of(self.index)
+        self._extractor: FeatureExtractor = load_extractor_of(self.index, feature_extractor)
         self._texts = text_encoder_of(self.index)
-        self._originals = Originals(self.index, settings.max_upload_pixels)
+        self._originals = Originals(self.index, settings.max_upload_pixels, images)
         runs = (experiment.run, *experiment.others)
         adaptors = {run.label: run.adaptor for run in runs}
         self.conversation = Conversation(self._extractor, experiment.language_model, adaptors)
@@ -50,7 +62,7 @@ class System:
 
     def thumbnail(self, row: int) -> Image.Image:
         """The thumbnail of one row of the index."""
-        return Image.open(BytesIO(self.index.thumbnail(row))).convert("RGB")
+        return open_thumbnail(self.index.thumbnail(row), self.index.manifest["thumbnail_size"])
 
     def similar(self, seen: Seen) -> list[Hit]:
         """The pictures that are most like one, most like first."""

@@ -1,20 +1,23 @@
 """Pictures and texts that visitors give: what cannot be used is refused in a sentence."""
 
-import warnings
 from pathlib import Path
 from typing import TypeVar
 
 import gradio as gr
 from gradio.utils import get_upload_folder
 from gradio_client.utils import is_http_url_like
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from workflow_scripts.config.demo import DemoSettings
-from workflow_scripts.search.pictures import open_picture
+from workflow_scripts.files.images import (
+    COMMON,
+    COMMON_TEXT,
+    ImageError,
+    NotAnImageError,
+    TooManyPixelsError,
+    open_image,
+)
 from workflow_scripts.search.query import clean_query
-
-# By content, whatever the file is called. Pillow reads more formats, some of them with outside programs (EPS).
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 _Component = TypeVar("_Component", bound=gr.components.Component)
 
@@ -50,16 +53,12 @@ def read_upload(path: Path, settings: DemoSettings) -> Image.Image:
     if path.stat().st_size > settings.max_upload_megabytes * 1_000_000:
         raise ValueError(f"This file has more than {settings.max_upload_megabytes} MB; choose a smaller one.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # our own limit of pixels is what counts
-            with Image.open(path, formats=FORMATS):
-                pass
-            picture = open_picture(path, settings.max_upload_pixels)
-    except UnidentifiedImageError:
-        raise ValueError("This file is not a picture that can be read (JPEG, PNG, WebP, GIF, BMP, TIFF).") from None
-    except Image.DecompressionBombError:
+        picture = open_image(path, settings.max_upload_pixels, COMMON).image  # by content, whatever the name says
+    except NotAnImageError:
+        raise ValueError(f"This file is not a picture that can be read ({COMMON_TEXT}).") from None
+    except TooManyPixelsError:
         raise ValueError(f"This picture has more than {settings.max_upload_pixels:,} pixels.") from None
-    except (ValueError, OSError, SyntaxError) as error:
+    except ImageError as error:
         raise ValueError(f"This picture cannot be used: {error}.") from error
     bare = Image.new("RGB", picture.size)
     bare.paste(picture)

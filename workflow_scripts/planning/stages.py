@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from workflow_scripts.chain import Product
 from workflow_scripts.config.evaluation import PredictSettings
 from workflow_scripts.evaluations import evaluations
+from workflow_scripts.files.walk import find_all
 from workflow_scripts.planning.context import (
     DISK_BYTES_PER_SECOND,
     PICTURE_SECONDS,
@@ -201,7 +202,7 @@ def _rest(context: Context) -> Stage:
     """Everything else: parsing, filtering, scoring, figures; known when it ran once."""
     named = {"download_images", "pack_images", "encode_images", "extract_features", "train_adaptor", "predict"}
     folder = context.results / "benchmarks"
-    rules = [path for path in folder.rglob("*.tsv")] if context.ran_here else []
+    rules = find_all(folder, "*.tsv") if context.ran_here else []
     others = [
         path.relative_to(folder).with_suffix("").as_posix()
         for path in rules

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.command_line import read_json, run_command, write_atomically
+from workflow_scripts.files.walk import find_all
 from workflow_scripts.report.names import run_name
 from workflow_scripts.tracking.records import Record, find_trainings, read_training
 
@@ -136,7 +137,7 @@ def _file(path: str, source: Path) -> dict[str, Any]:
 def _times(results: Path, records: Iterable[Record]) -> tuple[str, str]:
     """When the first job that is recorded began, and when the report was written."""
     begins = [record.start for record in records]
-    for path in results.glob("benchmarks/**/*.tsv"):
+    for path in find_all(results / "benchmarks", "*.tsv"):
         with open(path, encoding="utf-8", newline="") as stream:
             seconds = [float(row["s"]) for row in csv.DictReader(stream, delimiter="\t")]
         begins.append(path.stat().st_mtime - sum(seconds))

@@ -11,6 +11,7 @@ from typing import Any
 
 from workflow_scripts.command_line import read_json, run_command, write_atomically
 from workflow_scripts.config.report import ReportSettings
+from workflow_scripts.files.walk import find_all
 from workflow_scripts.report.collect_results import read_scores
 from workflow_scripts.report.expected import (
     ReportedFigures,
@@ -142,7 +143,7 @@ def read_times(folder: Path) -> list[dict[str, Any]]:
     The rule is the name of the sub-folder or, where a file lies directly in the folder, of the file.
     """
     rules: dict[str, dict[str, Any]] = {}
-    for path in sorted(folder.rglob("*.tsv")):
+    for path in find_all(folder, "*.tsv"):
         rule = path.relative_to(folder).parts[0].removesuffix(".tsv")
         with open(path, encoding="utf-8", newline="") as stream:
             for line in csv.DictReader(stream, delimiter="\t"):

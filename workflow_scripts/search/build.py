@@ -1,7 +1,6 @@
 """Build a search index over a folder of pictures, or over an image set whose features are there."""
 
 import argparse
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +10,17 @@ import numpy as np
 from workflow_scripts.command_line import progress, read_json, run_command
 from workflow_scripts.config.search import IndexSettings
 from workflow_scripts.features.extractor_checksum import extractor_sha256
+from workflow_scripts.files.images import COMMON_TEXT, ImageError, open_image
+from workflow_scripts.files.stored_paths import stored_path
+from workflow_scripts.files.walk import FoundImages, walk_images
 from workflow_scripts.search.entries import Entry
 from workflow_scripts.search.export_text_encoder import export_text_encoder
 from workflow_scripts.search.index import FORMAT, Index
 from workflow_scripts.search.journal import Journal
-from workflow_scripts.search.pictures import list_pictures, open_picture, thumbnail
+from workflow_scripts.search.pictures import thumbnail
 from workflow_scripts.search.write_index import write_index
+
+_TOLD = 20  # files of a kind that are named; the index has them all
 
 if TYPE_CHECKING:
     import torch
@@ -31,15 +35,17 @@ def build_from_folder(
     settings: IndexSettings,
     known: Iterable[Entry] = (),
     journal: Journal | None = None,
+    found: FoundImages | None = None,
 ) -> tuple[list[Entry], list[dict[str, str]]]:
-    """Entries of all pictures below a folder and the list of those that were skipped.
+    """Entries of all pictures below a folder, which may have been walked before, and what was skipped, with its reason.
 
     A picture that is among the known entries, which are of the same extractor, with equal size and time of change, is
     taken from there; new ones are kept in the journal as they are embedded.
     """
     before = {entry.item["id"]: entry for entry in known}
     entries: list[Entry] = []
-    skipped: list[dict[str, str]] = []
+    found = found or walk_images(folder)
+    skipped = list(found.not_read)
     waiting: list[tuple[Entry, torch.Tensor]] = []
 
     def embed() -> None:
@@ -50,8 +56,7 @@ def build_from_folder(
             journal.add([entry for entry, _ in waiting])
         waiting.clear()
 
-    paths = list(list_pictures(folder))
-    for path in progress(paths, total=len(paths), label="pictures"):
+    for path in progress(found.images, total=len(found.images), label="pictures"):
         name = path.relative_to(folder).as_posix()
         readable = name.encode(errors="replace").decode()
         if readable != name:
@@ -59,19 +64,25 @@ def build_from_folder(
             continue
         try:
             status = path.stat()
-        except OSError as error:  # deleted since the folder was listed
+        except FileNotFoundError as error:  # deleted since the folder was listed
             skipped.append({"file": name, "reason": f"not there any more ({error.strerror})"})
+            continue
+        except OSError as error:
+            skipped.append({"file": name, "reason": f"cannot be read ({error.strerror})"})
             continue
         stamp = {"bytes": status.st_size, "changed_ns": status.st_mtime_ns}
         if name in before and stamp.items() <= before[name].item.items():
             entries.append(before[name])
             continue
         try:
-            picture = open_picture(path, settings.max_pixels)
-        except ValueError as error:
+            opened = open_image(path, settings.max_pixels)
+        except ImageError as error:
             skipped.append({"file": name, "reason": str(error)})
             continue
+        picture = opened.image
         item = {"id": name, "file": name, "width": picture.width, "height": picture.height, **stamp}
+        if opened.trouble:
+            item["metadata"] = opened.trouble
         entries.append(Entry(item, thumbnail(picture, settings.thumbnail_size)))
         waiting.append((entries[-1], extractor.transform(picture)))
         if len(waiting) == settings.batch_size:
@@ -166,25 +177,33 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     checksum = extractor_sha256(arguments.feature_extractor)
-    journal = None
+    journal, others = None, ""
     if arguments.features:
         entries, skipped = build_from_image_sets(arguments.images, arguments.features, checksum, arguments.settings)
     else:
         if len(arguments.images) > 1:
             raise ValueError("One folder of pictures can be indexed at a time; put several below a common one.")
         folder = arguments.images[0]
-        if not any(list_pictures(folder)):
-            raise ValueError(f"{folder} holds no picture (JPEG, PNG, WebP, GIF, BMP, TIFF).")
+        found = walk_images(folder)
+        others = found.others_text()
+        if not found.images:
+            raise ValueError(_nothing_in(folder, found))
         from workflow_scripts.models.feature_extractor import load_feature_extractor
 
         definition = {"extractor_sha256": checksum, "thumbnail_size": arguments.settings.thumbnail_size}
         journal = Journal(arguments.output, definition)
         known = [*entries_of(arguments.output, checksum, arguments.settings), *journal.entries()]
         extractor = load_feature_extractor(arguments.feature_extractor)
-        entries, skipped = build_from_folder(folder, extractor, arguments.settings, known, journal)
+        entries, skipped = build_from_folder(folder, extractor, arguments.settings, known, journal, found)
     if not entries:
         places = ", ".join(map(str, arguments.images))
-        raise ValueError(f"None of the {len(skipped)} pictures of {places} can be read; nothing to index.")
+        named = "; ".join(f"{one['file']}: {one['reason']}" for one in skipped[:5])
+        raise ValueError(
+            f"None of the {len(skipped)} pictures of {places} can be read; nothing to index. The first: {named}."
+        )
+    without_metadata = [
+        {"file": entry.item["file"], "reason": entry.item["metadata"]} for entry in entries if "metadata" in entry.item
+    ]
     queries, width = entries[0].projection.shape
     export_text_encoder(arguments.feature_extractor, arguments.output)
     write_index(
@@ -196,18 +215,39 @@ def main(argv: Sequence[str] | None = None) -> None:
             "projection_width": width,
             "extractor_sha256": checksum,
             # Relative, so that the results folder can be moved as a whole.
-            "feature_extractor": os.path.relpath(arguments.feature_extractor, arguments.output),
-            "images": [os.path.relpath(folder, arguments.output) for folder in arguments.images],
+            "feature_extractor": stored_path(arguments.feature_extractor, arguments.output),
+            "images": [stored_path(folder, arguments.output) for folder in arguments.images],
             "thumbnail_size": arguments.settings.thumbnail_size,
             "skipped": skipped,
+            **({"without_metadata": without_metadata} if without_metadata else {}),
         },
         arguments.settings.approximate_from,
     )
     if journal:
         journal.close()
     print(f"{len(entries)} pictures are in the index {arguments.output}, {len(skipped)} were skipped")
-    for one in skipped[:20]:
-        print(f"  skipped {one['file']}: {one['reason']}")
+    _tell("skipped", skipped, arguments.output)
+    if without_metadata:
+        count = len(without_metadata)
+        print(f"{count} {'was' if count == 1 else 'were'} read without metadata, which cannot be read")
+        _tell("without metadata", without_metadata, arguments.output)
+    if others:
+        print(f"other files in the folder, which are no pictures by their names: {others}")
+
+
+def _tell(what: str, files: Sequence[dict[str, str]], output: Path) -> None:
+    """Name files with their reasons, the first of many."""
+    for one in files[:_TOLD]:
+        print(f"  {what} {one['file']}: {one['reason']}")
+    if len(files) > _TOLD:
+        print(f"  and {len(files) - _TOLD} more, which {output / 'index.json'} names")
+
+
+def _nothing_in(folder: Path, found: FoundImages) -> str:
+    """The sentence about a folder without a picture that can be read, with what is there."""
+    there = [f"{one['file']} ({one['reason']})" for one in found.not_read[:5]]
+    there += [found.others_text()] if found.others else []
+    return f"{folder} holds no picture ({COMMON_TEXT}){'; there is ' if there else ''}{', '.join(there)}."
 
 
 if __name__ == "__main__":

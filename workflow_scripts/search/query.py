@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import io
 import json
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from workflow_scripts.command_line import run_command, write_atomically
 from workflow_scripts.features.extractor_checksum import extractor_sha256
+from workflow_scripts.files.images import ImageError, open_image
+from workflow_scripts.files.stored_paths import find_stored, not_there
 from workflow_scripts.search.index import Index, newest_index
-from workflow_scripts.search.pictures import open_picture
 from workflow_scripts.search.queries import Query, both, of_picture, of_text
 from workflow_scripts.search.render import sheet_html, sheet_png
 from workflow_scripts.search.text_encoder import TextEncoder, load_text_encoder
@@ -27,9 +29,13 @@ _MAX_PIXELS = 100_000_000  # a larger picture is not decoded
 
 def load_extractor_of(index: Index, folder: Path | None = None) -> "FeatureExtractor":
     """The extractor that the pictures of an index went through; any other one is an error."""
-    folder = folder or (index.folder / index.manifest["feature_extractor"]).resolve()
-    if not folder.exists():
-        raise ValueError(f"The extractor of {index.folder} is not at {folder} any more; name its folder.")
+    stored = index.manifest["feature_extractor"]
+    if folder is None:
+        folder = find_stored(stored, index.folder)
+        if folder is None:
+            raise not_there("The extractor", [stored], index.folder, "name its folder with --feature-extractor")
+    elif not folder.is_dir():
+        raise ValueError(f"--feature-extractor: there is no folder {folder}.")
     checksum, built_with = extractor_sha256(folder), index.manifest["extractor_sha256"]
     if checksum != built_with:
         raise ValueError(
@@ -71,6 +77,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--top", type=int, default=15, help="how many pictures (15)")
     parser.add_argument("--index", type=Path, help="folder of the index; by default the newest one under results/")
     parser.add_argument("--feature-extractor", type=Path, help="where the index's extractor is, if it was moved")
+    parser.add_argument(
+        "--images", type=Path, nargs="+", help="where the index's pictures are, if they were moved (for --rerank)"
+    )
     parser.add_argument("--exact", action="store_true", help="score every picture, also where candidates are there")
     parser.add_argument("--rerank", action="store_true", help="let BLIP-2's matching head order the result of a text")
     parser.add_argument("--sheet", type=Path, help="write the pictures to this .html or .png file")
@@ -93,15 +102,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     parts = [of_text(text_encoder_of(index).embed_texts([text])[0])] if text else []
     if arguments.image:
         try:
-            parts.append(query_of_picture(extractor, open_picture(arguments.image, _MAX_PIXELS)))
-        except ValueError as error:
+            opened = open_image(arguments.image, _MAX_PIXELS)
+        except ImageError as error:
             raise ValueError(f"--image {arguments.image} cannot be used: {error}.") from error
+        if opened.trouble:
+            print(f"{arguments.image} is read without its metadata ({opened.trouble})", file=sys.stderr)
+        parts.append(query_of_picture(extractor, opened.image))
     hits = index.search_for(both(*parts) if len(parts) == 2 else parts[0], arguments.top, arguments.exact)
     if arguments.rerank:
         from workflow_scripts.search.originals import Originals
         from workflow_scripts.search.rerank import rerank
 
-        hits = rerank(extractor, Originals(index, _MAX_PIXELS), text, hits)
+        hits = rerank(extractor, Originals(index, _MAX_PIXELS, arguments.images), text, hits)
     name = " + ".join(([f"“{text}”"] if text else []) + ([arguments.image.name] if arguments.image else []))
     if arguments.sheet:
         png = arguments.sheet.suffix.lower() == ".png"

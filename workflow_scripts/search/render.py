@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from io import BytesIO
 
 from workflow_scripts.search.index import Hit, Index
+from workflow_scripts.search.pictures import open_thumbnail
 
 _STYLE = """
 body{font:16px/1.45 Charter,"Bitstream Charter",Georgia,"DejaVu Serif",serif;color:#1c1c1c;background:#fdfdfb;
@@ -53,9 +54,9 @@ def sheet_png(query: str, hits: Sequence[Hit], index: Index, columns: int = 5) -
     for position, hit in enumerate(hits):
         left = gap + position % columns * (size + gap)
         top = head + position // columns * (size + gap + 20)
-        with Image.open(BytesIO(index.thumbnail(hit.row))) as thumbnail:
-            picture = ImageOps.contain(thumbnail, (size, size), Image.Resampling.BICUBIC)
-            sheet.paste(picture, (left + (size - picture.width) // 2, top + (size - picture.height) // 2))
+        thumbnail = open_thumbnail(index.thumbnail(hit.row), size)
+        picture = ImageOps.contain(thumbnail, (size, size), Image.Resampling.BICUBIC)
+        sheet.paste(picture, (left + (size - picture.width) // 2, top + (size - picture.height) // 2))
         draw.text(
             (left, top + size + 3),
             f"{hit.rank}. {hit.score:.3f}  {hit.id.rsplit('/', 1)[-1][-18:]}",

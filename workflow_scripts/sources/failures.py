@@ -7,6 +7,7 @@ BROKEN = "truncated or damaged picture"
 TOO_LARGE_FILE = "file too large"
 TOO_LARGE_PICTURE = "picture has too many pixels"
 NOT_IN_ARCHIVE = "not in the archive"
+NOT_ALLOWED = "file that may not be read"
 
 _STATUS = re.compile(r"HTTP Error (\d{3})")
 _STATUS_NAMES = {"401": "401 unauthorised", "403": "403 forbidden", "404": "404 not found", "410": "410 gone"}
@@ -24,6 +25,9 @@ _MESSAGES = (
     ("CERTIFICATE", "certificate not valid"),
     ("X-Robots-Tag", "use not allowed by its owner"),
     ("No such file or directory", NOT_IN_ARCHIVE),
+    ("Permission denied", NOT_ALLOWED),
+    ("Is a directory", NOT_IN_ARCHIVE),
+    ("Too many levels of symbolic links", NOT_IN_ARCHIVE),
 )
 _PERMANENT = {
     *_STATUS_NAMES.values(),
@@ -32,6 +36,7 @@ _PERMANENT = {
     TOO_LARGE_FILE,
     TOO_LARGE_PICTURE,
     NOT_IN_ARCHIVE,
+    NOT_ALLOWED,
     "use not allowed by its owner",
 }
 

@@ -16,6 +16,7 @@ import tarfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,8 +26,11 @@ from img2dataset.writer import WebDatasetSampleWriter
 
 from workflow_scripts.command_line import progress, write_json
 from workflow_scripts.config.data import DownloadSettings
+from workflow_scripts.data.shards import WITHOUT_METADATA
+from workflow_scripts.files.images import web_formats
+from workflow_scripts.files.tar_members import iterate_members, split_name
 from workflow_scripts.sources.failures import may_recover, reason_of
-from workflow_scripts.sources.image_worker import MirrorDownloader, StrictResizer
+from workflow_scripts.sources.image_worker import TROUBLES, MirrorDownloader, StrictResizer
 
 logger = logging.getLogger("images")
 
@@ -61,7 +65,7 @@ def store_images(
             shutil.rmtree(shards)
         partial.rename(shards)
     rows, failures = _outcomes(shards)
-    return _write_manifest(image_set, output, rows, failures, source, settings)
+    return _write_manifest(image_set, output, rows, failures, source, settings, _troubles(shards))
 
 
 def _has_request(folder: Path, request: dict[str, Any]) -> bool:
@@ -84,16 +88,18 @@ def _fetch_all(
     (partial / "request.txt").write_text(json.dumps(request, sort_keys=True), encoding="utf-8")
     if not (partial / "pass-0.parquet").is_file():
         _write_table(partial / "pass-0.parquet", pq.read_table(url_list, columns=["id", "url"]))
-    # A set that failed its gate is asked for once more each time that the command runs.
+    # A set that failed its gate is asked for once more each time that the command runs, also what failed for good: it
+    # may have been repaired, as a mirror can be.
     done = sorted(partial.glob("pass-*.parquet"))
     wanted = 2 if settings.second_pass else 1
-    if (partial / "gate_failed.txt").is_file():
+    gate_failed = (partial / "gate_failed.txt").is_file()
+    if gate_failed:
         wanted = max(wanted, len(done) + 1)
     for number, path in enumerate(done):
         _run_pass(path, image_set, number, partial, settings, archive)
     for number in range(len(done), wanted):
         _, failures = _outcomes(partial)
-        again = {key: row["url"] for key, row in failures.items() if may_recover(row["reason"])}
+        again = {key: row["url"] for key, row in failures.items() if gate_failed or may_recover(row["reason"])}
         if not again:
             break
         path = partial / f"pass-{number}.parquet"
@@ -125,6 +131,8 @@ def _run_pass(
         encode_quality=settings.jpeg_quality,
     )
     resizer.maximum_pixels = int(settings.maximum_megapixels * 1e6)
+    # An archive is of a data set that somebody chose, or a user's own folder.
+    resizer.formats = web_formats() if archive is None else None
     downloader = MirrorDownloader(
         sample_writer_class=WebDatasetSampleWriter,
         resizer=resizer,
@@ -186,6 +194,12 @@ def _outcomes(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[str, dict[s
     return dict(sorted(rows.items())), dict(sorted(failures.items()))
 
 
+def _troubles(folder: Path) -> dict[str, str]:
+    """Return why the metadata of a picture could not be read, by the sha256 of its file."""
+    lines = [line for path in sorted(folder.glob(f"*{TROUBLES}")) for line in path.read_bytes().split(b"\n") if line]
+    return {line["sha256"]: line["reason"] for line in map(json.loads, lines)}
+
+
 def _check_complete(url_list: Path, image_set: str, partial: Path, rows: dict, failures: dict) -> None:
     """See that every picture asked for has an outcome and every shard holds what its table says."""
     expected: dict[str, set[str]] = {}
@@ -207,7 +221,9 @@ def _check_complete(url_list: Path, image_set: str, partial: Path, rows: dict, f
 def _ids_in(path: Path) -> set[str]:
     try:
         with tarfile.open(path) as tar:
-            return {json.loads(tar.extractfile(member).read())["id"] for member in tar if member.name.endswith(".json")}
+            named = [(split_name(name), member) for name, member in iterate_members(tar) if member.isfile()]
+            tables = [member for key_and_ending, member in named if key_and_ending and key_and_ending[1] == "json"]
+            return {json.loads(tar.extractfile(member).read())["id"] for member in tables}
     except (tarfile.TarError, OSError, ValueError):
         return set()
 
@@ -217,11 +233,21 @@ def _gate(image_set: str, partial: Path, settings: DownloadSettings, count: int,
     rate = count / requested if requested else 0.0
     if rate < settings.minimum_success_rate or not count:
         (partial / "gate_failed.txt").write_text("asked again when the command runs again\n", encoding="utf-8")
+        if any(may_recover(row["reason"]) for row in failures.values()):
+            way_out = "Run the command again to ask for the missing ones"
+        else:
+            way_out = "Waiting does not help: repair that where they come from and run the command again"
         raise ValueError(
             f"Image set {image_set}: only {count} of {requested} pictures came ({100 * rate:.1f} %, at least "
-            f"{100 * settings.minimum_success_rate:.1f} % are wanted): {_histogram_text(failures)}. Run the command "
-            "again to ask for the missing ones, or lower download.minimum_success_rate."
+            f"{100 * settings.minimum_success_rate:.1f} % are wanted): {_histogram_text(failures)}"
+            f"{_first_message(failures)}. {way_out}, or lower download.minimum_success_rate."
         )
+
+
+def _first_message(failures: dict[str, dict[str, Any]]) -> str:
+    """What was said of the first picture that failed, after a colon."""
+    row = next(iter(failures.values()), None)
+    return "" if row is None else f" (first of {row['url']}: {unquote(row['error_message'] or 'nothing said')})"
 
 
 def _histogram(failures: dict[str, dict[str, Any]]) -> dict[str, int]:
@@ -234,7 +260,13 @@ def _histogram_text(failures: dict[str, dict[str, Any]]) -> str:
 
 
 def _write_manifest(
-    image_set: str, output: Path, rows: dict, failures: dict, source: str, settings: DownloadSettings
+    image_set: str,
+    output: Path,
+    rows: dict,
+    failures: dict,
+    source: str,
+    settings: DownloadSettings,
+    troubles: dict[str, str],
 ) -> dict[str, Any]:
     columns = ["id", "sha256", "width", "height", "original_width", "original_height", "shard", "url"]
     table = pa.table({name: [row[name] for row in rows.values()] for name in columns})
@@ -257,6 +289,14 @@ def _write_manifest(
         "source": source,
         "settings": settings.defining(),
     }
+    bare = {key: troubles[row["sha256"]] for key, row in rows.items() if row["sha256"] in troubles}
+    (output / WITHOUT_METADATA).unlink(missing_ok=True)
+    if bare:
+        manifest["without_metadata"] = len(bare)
+        _write_table(output / WITHOUT_METADATA, pa.table({"id": list(bare), "reason": list(bare.values())}))
+        for key, reason in list(bare.items())[:20]:
+            logger.info("%s: %s is stored without its metadata, which cannot be read (%s)", image_set, key, reason)
+        logger.info("%s: %d of %d pictures are stored without their metadata", image_set, len(bare), len(rows))
     write_json(output / "manifest.json", manifest)
     logger.info(
         "%s: %d of %d pictures; %s", image_set, len(rows), manifest["requested"], manifest["failures"] or "none failed"

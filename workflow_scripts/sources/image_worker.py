@@ -4,7 +4,9 @@ Objects of these classes travel to img2dataset's worker processes by pickle, hen
 """
 
 import email.message
+import hashlib
 import io
+import json
 import urllib.error
 import urllib.request
 import urllib.response
@@ -15,12 +17,22 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from img2dataset.downloader import Downloader
 from img2dataset.resizer import Resizer
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ImageFile
 
+from workflow_scripts.files.images import (
+    ImageError,
+    NotAnImageError,
+    TooManyPixelsError,
+    orientation_of,
+    read_image,
+    to_rgb,
+    upright,
+)
 from workflow_scripts.sources.failures import BROKEN, NOT_A_PICTURE, TOO_LARGE_FILE, TOO_LARGE_PICTURE
 from workflow_scripts.sources.mirror import MirrorHandler
 
-ORIENTATION = 0x0112
+# A shard's file of pictures whose metadata cannot be read, beside its tar file; it is there only if it has any.
+TROUBLES = "_metadata.jsonl"
 
 
 class SizeLimit(urllib.request.BaseHandler):
@@ -71,6 +83,9 @@ class MirrorDownloader(Downloader):
         if self.archive is not None:
             handlers.append(ArchiveHandler(self.archive))
         urllib.request.install_opener(urllib.request.build_opener(*handlers))
+        # Of this shard alone, also where an earlier attempt at it broke off.
+        self.resizer.troubles = Path(self.output_folder) / f"{row[0]:0{self.oom_shard_count}d}{TROUBLES}"
+        self.resizer.troubles.unlink(missing_ok=True)
         return super().__call__(row)
 
 
@@ -83,39 +98,46 @@ class StrictResizer(Resizer):
     """
 
     maximum_pixels = 1 << 40
+    formats: tuple[str, ...] | None = None
+    troubles: Path | None = None
 
     def __call__(self, img_stream: io.BytesIO, blurring_bbox_list: Any = None) -> tuple:
-        """Return (JPEG bytes, width, height, original width, original height, error or None)."""
+        """Return (JPEG bytes, width, height, original width, original height, error or None).
+
+        A picture whose metadata cannot be read gets a line in the file `troubles`: its sha256 and the reason.
+        """
         try:
-            img_stream.seek(0)
-            with Image.open(img_stream) as image:
-                if image.width * image.height > self.maximum_pixels:
-                    return _refused(TOO_LARGE_PICTURE)
-                plain = image.mode in ("RGB", "L") and image.format in ("JPEG", "PNG", "WEBP")
-                if plain and image.getexif().get(ORIENTATION, 1) == 1:
-                    image.draft(None, (self.image_size, self.image_size))  # the cheapest decoding that reads all
-                    image.load()
-                else:
-                    img_stream = _upright_rgb(image)
-        except UnidentifiedImageError:
+            (whole, trouble), more_trouble = read_image(img_stream, self._whole, self.maximum_pixels, self.formats)
+        except NotAnImageError:
             return _refused(NOT_A_PICTURE)
-        except Image.DecompressionBombError:
+        except TooManyPixelsError:
             return _refused(TOO_LARGE_PICTURE)
-        except Exception as error:  # Pillow's plugins raise whatever a damaged file makes them stumble over
+        except ImageError as error:
             return _refused(f"{BROKEN}: {error}")
-        return super().__call__(img_stream, blurring_bbox_list)
+        result = super().__call__(whole, blurring_bbox_list)
+        trouble = more_trouble or trouble
+        if trouble and result[-1] is None and self.troubles is not None:
+            line = {"sha256": hashlib.sha256(img_stream.getvalue()).hexdigest(), "reason": trouble}
+            with self.troubles.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(line) + "\n")
+        return result
+
+    def _whole(self, image: ImageFile.ImageFile, stream: io.BytesIO) -> tuple[io.BytesIO, str | None]:
+        """What OpenCV is to decode, of a picture that Pillow could decode to its end."""
+        # OpenCV would cut 16 bits off at 255.
+        eight_bits = not any(";16" in str(tile[3]) for tile in image.tile)
+        if eight_bits and image.mode in ("RGB", "L") and image.format in ("JPEG", "PNG", "WEBP"):
+            orientation, trouble = orientation_of(image)
+            if orientation == 1:
+                image.draft(None, (self.image_size, self.image_size))  # the cheapest decoding that reads all
+                image.load()
+                return stream, trouble
+        turned, trouble = upright(image)
+        upright_rgb = io.BytesIO()
+        # Not PNG: with LAVIS (through decord) in the same process, OpenCV finds another zlib and reads none.
+        to_rgb(turned).save(upright_rgb, "BMP")
+        return upright_rgb, trouble
 
 
 def _refused(reason: str) -> tuple:
     return None, None, None, None, None, reason
-
-
-def _upright_rgb(image: Image.Image) -> io.BytesIO:
-    image = ImageOps.exif_transpose(image)
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    stream = io.BytesIO()
-    # Not PNG: once LAVIS (through decord) is imported in the same process, OpenCV finds another zlib and reads none.
-    image.convert("RGB").save(stream, "BMP")
-    return stream

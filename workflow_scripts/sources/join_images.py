@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.check_alike import check_alike
 from workflow_scripts.command_line import read_json, run_command, write_json
+from workflow_scripts.data.shards import WITHOUT_METADATA
 from workflow_scripts.identity import sha256_of_file
 
 logger = logging.getLogger("join_images")
@@ -37,13 +38,17 @@ def join_images(parts: Sequence[Path], output: Path) -> dict[str, Any]:
     for part, manifest in zip(parts, manifests, strict=True):
         names = {old: f"{number:05d}" for number, old in enumerate(manifest["shards"], start=len(shards))}
         for old, new in names.items():
-            os.link(part / "shards" / f"{old}.tar", joining / f"{new}.tar")
+            _link(part / "shards" / f"{old}.tar", joining / f"{new}.tar")
         images.append(_with_names(pq.read_table(part / "images.parquet"), names))
         shards += names.values()
     shutil.rmtree(output / "shards", ignore_errors=True)
     joining.rename(output / "shards")
     pq.write_table(_sorted(images), output / "images.parquet")
     pq.write_table(_sorted([pq.read_table(part / "failures.parquet") for part in parts]), output / "failures.parquet")
+    bare = [part / WITHOUT_METADATA for part in parts if (part / WITHOUT_METADATA).is_file()]
+    (output / WITHOUT_METADATA).unlink(missing_ok=True)
+    if bare:
+        pq.write_table(_sorted([pq.read_table(path) for path in bare]), output / WITHOUT_METADATA)
     manifest = {
         **{name: manifests[0][name] for name in COMMON},
         **_counts(manifests),
@@ -53,6 +58,14 @@ def join_images(parts: Sequence[Path], output: Path) -> dict[str, Any]:
     write_json(output / "manifest.json", manifest)
     logger.info("%s: %d pictures in %d parts", manifest["image_set"], manifest["count"], len(parts))
     return manifest
+
+
+def _link(shard: Path, target: Path) -> None:
+    """Give a shard a second name, or a copy where the parts are on another disk, behind a link."""
+    try:
+        os.link(os.path.realpath(shard), target)
+    except OSError:
+        shutil.copyfile(shard, target)
 
 
 def _with_names(table: pa.Table, names: Mapping[str, str]) -> pa.Table:
@@ -67,6 +80,7 @@ def _sorted(tables: Sequence[pa.Table]) -> pa.Table:
 
 def _counts(manifests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     count, requested = (sum(manifest[name] for manifest in manifests) for name in ("count", "requested"))
+    bare = sum(manifest.get("without_metadata", 0) for manifest in manifests)
     failures: Counter[str] = Counter()
     for manifest in manifests:
         failures.update(manifest["failures"])
@@ -75,6 +89,7 @@ def _counts(manifests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "requested": requested,
         "success_rate": round(count / requested, 6),
         "failures": dict(sorted(failures.items(), key=lambda item: (-item[1], item[0]))),
+        **({"without_metadata": bare} if bare else {}),
     }
 
 

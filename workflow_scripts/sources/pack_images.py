@@ -1,6 +1,7 @@
 """Store the pictures that a data set ships in its archive in the same shards as downloaded ones."""
 
 import argparse
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,20 +12,44 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.command_line import run_command
 from workflow_scripts.config.data import DownloadSettings
+from workflow_scripts.files.images import COMMON_TEXT
+from workflow_scripts.files.walk import walk_images
 from workflow_scripts.sources.download_images import check_url_list
 
+logger = logging.getLogger("pack_images")
+
 ENDINGS = (".jpg", ".jpeg", ".png")
+_TOLD = 20
 
 
-def list_files(folder: Path) -> list[Path]:
-    """Return all JPEGs and PNGs below a folder; none is a ValueError."""
+def list_files(folder: Path, image_set: str) -> list[Path]:
+    """Return all pictures below a folder, JPEG and PNG first; what else is there is logged, none is a ValueError."""
     if not folder.is_dir():
         raise ValueError(f"The folder of pictures {folder} does not exist; fetch the data set first.")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
-    files = [path for path in files if not path.name.startswith(".") and "__MACOSX" not in path.parts]
+    found = walk_images(folder)
+    left_out = [f"{one['file']}: {one['reason']}" for one in found.not_read]
+    files: dict[str, Path] = {}
+    several: list[Path] = []
+    # A camera's HEIC, or a mask as GIF, may stand beside the JPEG of the same name.
+    for path in sorted(found.images, key=lambda path: path.suffix.lower() not in ENDINGS):
+        name = path.relative_to(folder).as_posix()
+        if not _is_text(name):
+            left_out.append(f"{name.encode(errors='replace').decode()}: its name is no text in UTF-8")
+        elif path.stem not in files:
+            files[path.stem] = path
+        elif path.suffix.lower() in ENDINGS:
+            several.append(path)
+        else:
+            left_out.append(f"{name}: there is another picture of this name")
+    for line in left_out[:_TOLD]:
+        logger.info("%s: left out %s", image_set, line)
+    if left_out or found.others:
+        others = f"; no pictures by their names: {found.others_text()}" if found.others else ""
+        logger.info("%s: %d pictures in %s, %d left out%s", image_set, len(files), folder, len(left_out), others)
     if not files:
-        raise ValueError(f"{folder} holds no .jpg and no .png file; fetch the data set again.")
-    return files
+        there = f" It holds {found.others_text()}." if found.others else ""
+        raise ValueError(f"{folder} holds no picture ({COMMON_TEXT}); fetch the data set again.{there}")
+    return [*files.values(), *several]
 
 
 def address(path: Path, folder: Path, image_set: str) -> str:
@@ -33,13 +58,21 @@ def address(path: Path, folder: Path, image_set: str) -> str:
 
 
 def list_pictures(folder: Path, image_set: str) -> dict[str, str]:
-    """Return address by id of the pictures below a folder; the id is the file name without its ending."""
+    """Return address by id of all pictures below a folder; the id is the file name without its ending."""
     pictures: dict[str, str] = {}
-    for path in list_files(folder):
+    for path in list_files(folder, image_set):
         if path.stem in pictures:
             raise ValueError(f"{folder} holds two pictures named {path.stem}; ids must differ.")
         pictures[path.stem] = address(path, folder, image_set)
     return pictures
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_url_list(url_list: Path) -> dict[str, str]:
@@ -52,7 +85,7 @@ def read_url_list(url_list: Path) -> dict[str, str]:
 def in_packed_tars(url_list: Path) -> bool:
     """Whether a list says itself where in tar files its pictures lie (`archive://NAME/x.tar?offset=1536&size=99`)."""
     first = next(iter(read_url_list(url_list).values()))
-    return ".tar?offset=" in first
+    return "?offset=" in first
 
 
 def choose_pictures(folder: Path, url_list: Path, image_set: str) -> dict[str, str]:
@@ -65,7 +98,7 @@ def choose_pictures(folder: Path, url_list: Path, image_set: str) -> dict[str, s
         ValueError: none of them is there, or two files have the name of one.
     """
     by_stem: dict[str, list[Path]] = {}
-    for path in list_files(folder):
+    for path in list_files(folder, image_set):
         by_stem.setdefault(path.stem, []).append(path)
     wanted = read_url_list(url_list)
     chosen: dict[str, str] = {}

@@ -1,11 +1,12 @@
 """A request handler for files below a folder, with HEAD, ETag and Range."""
 
 import contextlib
+import os
 import re
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import BinaryIO, ClassVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 _RANGE = re.compile(r"^bytes=(\d*)-(\d*)$")
 _TYPES = {".jpg": "image/jpeg", ".json": "application/json", ".zip": "application/zip", ".tsv": "text/plain"}
@@ -30,25 +31,49 @@ class StaticFiles(BaseHTTPRequestHandler):
         self.answer(with_body=False)
 
     def answer(self, with_body: bool) -> None:
-        """Send the file that the path names, or 404."""
+        """Send the file that the path names; 404 if there is none, and 403 if it may not be read."""
         path = self.local_path()
         if path is None:
-            self.send_plain(404, b"not found\n")
+            self.send_plain(404, b"not found\n", reason=self.why_not_found())
+            return
+        try:
+            with path.open("rb"):
+                pass
+        except OSError as error:
+            self.send_plain(403, b"forbidden\n", reason=f"it cannot be read there ({error.strerror})")
             return
         self.send_file(path, with_body)
 
     def local_path(self) -> Path | None:
-        """Return the file that the request names; None if there is none or it lies outside the root."""
-        relative = unquote(urlsplit(self.path).path).lstrip("/")
+        """Return the file that the request names; None if there is none.
+
+        No request leads out of the root by its path. Links below it do, since whoever set them up wants them followed.
+        """
+        path = self._asked_path()
         with contextlib.suppress(ValueError, OSError):  # a null byte, or a name that is too long
-            path = (self.root / relative).resolve()
-            if path.is_relative_to(self.root.resolve()) and path.is_file():
+            if path is not None and path.is_file():
                 return path
         return None
 
-    def send_plain(self, status: int, body: bytes, content_type: str = "text/plain") -> None:
-        """Send a short answer."""
-        self.send_response(status)
+    def why_not_found(self) -> str | None:
+        """Return what to say of a file that is not there: the link on its path that leads nowhere."""
+        path = self._asked_path()
+        with contextlib.suppress(ValueError, OSError):
+            for place in [path, *path.parents] if path is not None else []:
+                if place == self.root:
+                    break
+                if place.is_symlink() and not place.exists():
+                    link = quote(f"{place.relative_to(self.root)}, a link to {os.readlink(place)}", safe=" ,/")
+                    return f"{link}, leads nowhere"
+        return None
+
+    def _asked_path(self) -> Path | None:
+        relative = unquote(urlsplit(self.path).path).lstrip("/")
+        return None if ".." in Path(relative).parts else self.root / relative
+
+    def send_plain(self, status: int, body: bytes, content_type: str = "text/plain", reason: str | None = None) -> None:
+        """Send a short answer; `reason` stands in the status line, where clients find it."""
+        self.send_response(status, reason)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from io import RawIOBase
 from pathlib import Path
+from urllib.parse import unquote
 
 import requests
 
@@ -15,6 +16,7 @@ from workflow_scripts.sources.mirror import rewrite_url
 logger = logging.getLogger("fetch")
 
 _PERMANENT = {400, 401, 403, 404, 410, 451}
+_PUT_IT_THERE = "Waiting does not help: repair that, or put the file to {target} yourself, and run the command again."
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,11 @@ class Checksums:
 
 
 class _GivenUpError(Exception):
-    """The address will not give the file, however often it is asked."""
+    """The address does not give the file; `for_good` if it would not if it were asked later either."""
+
+    def __init__(self, reason: str, for_good: bool) -> None:
+        super().__init__(reason)
+        self.for_good = for_good
 
 
 class _MirroredSession(requests.Session):
@@ -90,18 +96,18 @@ def fetch(urls: list[str], target: Path, checksums: Checksums, patience: Patienc
     if target.is_file() and not _mistake(target, target.name, checksums):
         return checksums.sha256 or sha256_of(target)
     said: list[str] = []
+    for_good = True
     for url in urls:
         try:
             found = _fetch_from(url, target, checksums, patience, access)
         except _GivenUpError as error:
             said.append(f"{url}: {error}")
+            for_good = for_good and error.for_good
             logger.warning("%s: %s", url, error)
             continue
         return found
-    raise ValueError(
-        f"{target.name} could not be fetched. " + "; ".join(said) + ". Run the command again later, or get the file by "
-        f"other means, put it at {target}, and run the command again."
-    )
+    way_out = _PUT_IT_THERE.format(target=target) if for_good else "Run the command again later."
+    raise ValueError(f"{target.name} could not be fetched. {'; '.join(said)}. {way_out}")
 
 
 def _mistake(path: Path, name: str, checksums: Checksums) -> str | None:
@@ -109,22 +115,24 @@ def _mistake(path: Path, name: str, checksums: Checksums) -> str | None:
 
 
 def _fetch_from(url: str, target: Path, checksums: Checksums, patience: Patience, access: Access | None) -> str:
+    another_version = False
     part, tag = target.with_name(f".{target.name}.part"), target.with_name(f".{target.name}.etag")
     last = ""
     for attempt in range(patience.attempts):
         if attempt:
             time.sleep(patience.pause_seconds * 2 ** (attempt - 1))
+        another_version = False
         try:
             _receive(url, part, tag, patience, access)
         except requests.RequestException as error:
             status = error.response.status_code if error.response is not None else None
             last = f"HTTP status {status}" if status else _short(error)
-            if status == 404 and rewrite_url(url) != url:
-                last = f"the mirror has no file {url.partition('://')[2]} (links that lead out of it are not followed)"
+            if status in (403, 404) and rewrite_url(url) != url:
+                last = _lacking(url, error.response)
             if status in (401, 403) and access is not None:
                 last = f"{last}: the token has no access; ask for it, with the token's account, at {access.page}"
             if status in _PERMANENT:
-                raise _GivenUpError(last) from error
+                raise _GivenUpError(last, for_good=True) from error
             logger.info("%s: %s (attempt %d of %d)", url, last, attempt + 1, patience.attempts)
             continue
         mistake = _mistake(part, target.name, checksums)
@@ -132,15 +140,24 @@ def _fetch_from(url: str, target: Path, checksums: Checksums, patience: Patience
             other = why_not(part, target.name)
             _forget(part, tag)
             if other:  # asked again, a server says the same
-                raise _GivenUpError(other)
-            last = mistake
+                raise _GivenUpError(other, for_good=True)
+            last, another_version = mistake, True
             logger.info("%s: %s (attempt %d of %d)", url, last, attempt + 1, patience.attempts)
             continue
         found = checksums.sha256 or sha256_of(part)
         part.replace(target)
         tag.unlink(missing_ok=True)
         return found
-    raise _GivenUpError(f"{last} after {patience.attempts} attempts")
+    raise _GivenUpError(f"{last} after {patience.attempts} attempts", for_good=another_version)
+
+
+def _lacking(url: str, response: requests.Response | None) -> str:
+    """What a mirror lacks; its server says why in the status line, if it is ours."""
+    name = url.partition("://")[2]
+    reason = unquote(response.reason or "") if response is not None else ""
+    if reason and reason not in ("Not Found", "Forbidden"):
+        return f"the mirror does not give {name}: {reason}"
+    return f"the mirror has no file {name}"
 
 
 def _receive(url: str, part: Path, tag: Path, patience: Patience, access: Access | None) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from workflow_scripts.command_line import read_json, run_command
 from workflow_scripts.evaluation import paired_bootstrap
+from workflow_scripts.files.walk import find_all
 from workflow_scripts.report.names import figure_name, run_name, split_experiment
 from workflow_scripts.tracking.records import flatten
 
@@ -138,7 +139,7 @@ def _data(run: Mapping[str, Any]) -> dict[str, Any]:
 def _scores_of(folder: Path, run: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The scores of the evaluations of a training, by the kind of their main figure."""
     found = {}
-    for path in sorted(folder.parents[1].glob("evaluation/**/scores.json")):
+    for path in find_all(folder.parents[1] / "evaluation", "scores.json"):
         scores = read_json(path)
         if scores.get("adaptor_run_id") == run["run_id"]:
             found[_kind(scores["id"])] = scores

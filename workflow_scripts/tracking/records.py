@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from workflow_scripts.command_line import read_json
 from workflow_scripts.config.settings import REPORT
+from workflow_scripts.files.walk import find_all
 from workflow_scripts.identity import run_id, sha256_of_file
 from workflow_scripts.report.names import figure_name, run_name
 from workflow_scripts.tracking.recorder import read_lines
@@ -50,7 +52,7 @@ def find_trainings(results: Path) -> list[Path]:
 
 def find_evaluations(results: Path) -> list[Path]:
     """Return the files of scores of a scale."""
-    return sorted(results.glob("evaluation/**/scores*.json"))
+    return find_all(results / "evaluation", "scores*.json")
 
 
 def read_training(folder: Path) -> Record:
@@ -176,7 +178,7 @@ def _tags(data: str, revision: str | None, jobs: str | None) -> dict[str, str]:
 
 
 def _scale_of(results: Path) -> str:
-    return results.resolve().name
+    return Path(os.path.abspath(results)).name  # not that of what a link leads to
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@ import io
 import json
 import tarfile
 
+import pyarrow.parquet as pq
 import pytest
 
 from workflow_scripts.data.readers import webdataset
@@ -85,3 +86,40 @@ def test_tars_in_the_order_of_their_keys_are_listed_without_sorting(tmp_path, mo
     assert webdataset.index_samples(tmp_path) == {"duplicate key": 3}
     ids = [row["id"] for row in webdataset.read_samples(tmp_path, ["id"])]
     assert ids == sorted(ids) == ["000000000", "000000001", "000010000", "000010001", "000020000", "000020001"]
+
+
+def test_every_member_of_tars_that_people_pack_is_used_or_counted(tmp_path):
+    people = [(f"./{name}", content) for name, content in sample("00000")]
+    people += [("v1.0/00001.JPG", b"j"), ("v1.0/00001.txt", b"a dog"), ("README", b"?"), ("only.json", b"{}")]
+    people += [("00002.heic", b"h"), ("00002.txt", b"a cat"), ("00002.txt", b"twice"), ("film.mp4", b"?")]
+    tar_of(tmp_path / "a.tar", *people)
+    with tarfile.open(tmp_path / "a.tar", "a") as archive:
+        for name, kind, target in (("00003.jpg", tarfile.LNKTYPE, "./00000.jpg"), ("x.jpg", tarfile.SYMTYPE, "gone")):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, target
+            archive.addfile(info)
+    (tmp_path / "more").mkdir()
+    tar_of(tmp_path / "more" / "b.TAR", *sample("00000"))
+    removed = webdataset.index_samples(tmp_path)
+    rows = {row["id"]: row for row in webdataset.read_samples(tmp_path, ["id", "tar", "offset", "size"])}
+    assert list(rows) == ["./00000", "00000", "00002", "v1.0/00001"]
+    assert removed == {
+        "sample without a picture": 2,  # only.json, film.mp4
+        "sample without a caption": 1,  # 00003, which has the content of 00000
+        "duplicate key": 1,  # the second caption of 00002
+        "member without a key": 1,
+        "member that is a link or a device": 1,
+    }
+    assert webdataset.addresses(tmp_path, "own")["00000"].startswith("archive://own/more/b.TAR?offset=")
+    content = (tmp_path / rows["v1.0/00001"]["tar"]).read_bytes()
+    assert content[rows["v1.0/00001"]["offset"] :][:1] == b"j"
+
+
+def test_a_list_that_an_earlier_version_made_is_made_anew(tmp_path):
+    tar_of(tmp_path / "a.tar", *((f"./{name}", content) for name, content in sample("00000")))
+    webdataset.index_samples(tmp_path)
+    table = pq.read_table(tmp_path / webdataset.INDEX).slice(0, 0)
+    made_of = json.dumps([["a.tar", (tmp_path / "a.tar").stat().st_size]])
+    table = table.replace_schema_metadata({"made_of": made_of, "removed": "{}"})
+    pq.write_table(table, tmp_path / webdataset.INDEX)
+    assert [row["id"] for row in webdataset.read_samples(tmp_path, ["id"])] == ["./00000"]

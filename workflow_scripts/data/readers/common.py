@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.files.walk import find_by_name
+
 
 def find_file(folder: Path, *names: str) -> Path:
     """Find an annotation file by its published name, wherever an archive unpacked it below the folder."""
@@ -13,11 +15,11 @@ def find_file(folder: Path, *names: str) -> Path:
         return folder
     if not folder.is_dir():
         raise ValueError(f"The annotation folder {folder} does not exist; fetch the data set first.")
-    for name in names:
-        found = sorted(path for path in folder.rglob(name) if "__MACOSX" not in path.parts)
-        if found:
-            return found[0]
-    raise ValueError(f"{folder} holds no file named {' or '.join(names)}; fetch the data set again.")
+    path, found = find_by_name(folder, names)
+    if path is not None:
+        return path
+    unread = "".join(f" {found.name(path)} is {reason}." for path, reason in found.not_read[:5])
+    raise ValueError(f"{folder} holds no file named {' or '.join(names)}; fetch the data set again.{unread}")
 
 
 def load_json(path: Path) -> Any:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,11 +18,14 @@ import pyarrow.parquet as pq
 from workflow_scripts.config.base import Section
 from workflow_scripts.data.readers.common import check_tasks
 from workflow_scripts.data.records import Reading, Record
+from workflow_scripts.files.suffixes import SUFFIXES
+from workflow_scripts.files.tar_members import iterate_members, split_name
+from workflow_scripts.files.walk import walk_files
 
 INDEX = "index.parquet"
-PICTURES = ("jpg", "jpeg", "png", "webp")
+PICTURES = frozenset(suffix.removeprefix(".") for suffix in SUFFIXES)
+_LAYOUT = 3  # of the list; the first one parted names at the first dot of their folders, the second knew a key once
 BLOCK = 65_536
-_FORM = "keys by file"  # how the list is made; a list of another form is made anew
 _SCHEMA = pa.schema(
     [("id", pa.string()), ("tar", pa.string()), ("offset", pa.int64()), ("size", pa.int64()), ("text", pa.string())]
 )
@@ -34,36 +38,39 @@ class Options(Section):
 def index_samples(folder: Path) -> Counter[str]:
     """List the samples of all tar files in the order of their keys, where that is not done; returns what was left out.
 
-    Samples without picture or caption, and keys that their tar file had already, are counted.
+    Keys are webdataset's. Samples without picture or caption, keys that their tar file had already, and members that are
+    of no sample are counted.
 
     Raises:
         ValueError: there is no tar file, or one is truncated; it is named.
     """
-    tars = sorted(Path(folder).glob("*.tar"))
+    folder = Path(folder)
+    found = walk_files(folder)
+    tars = [path for path in found.files if path.suffix.lower() == ".tar"]
     if not tars:
         raise ValueError(f"{folder} holds no tar file; fetch the data set first.")
-    made_of = json.dumps([_FORM, *([path.name, path.stat().st_size] for path in tars)])
-    index = Path(folder) / INDEX
+    made_of = json.dumps([_LAYOUT, *([path.relative_to(folder).as_posix(), path.stat().st_size] for path in tars)])
+    index = folder / INDEX
     if index.is_file():
         metadata = pq.read_metadata(index).metadata or {}
         if metadata.get(b"made_of", b"").decode() == made_of:
             return Counter(json.loads(metadata[b"removed"]))
-    removed: Counter[str] = Counter()
+    removed = Counter({"folder or link that cannot be read": len(found.not_read)})
     temporary = index.with_name(f".{INDEX}.part")
     last, in_order = "", True
     with pq.ParquetWriter(temporary, _SCHEMA) as writer:
         for path in tars:
-            rows = _read_tar(path, removed)
+            rows = _read_tar(path, path.relative_to(folder).as_posix(), removed)
             in_order = in_order and (not rows or last < rows[0]["id"])
             last = rows[-1]["id"] if rows else last
             writer.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA))
         writer.add_key_value_metadata({"made_of": made_of})
         if in_order:
-            writer.add_key_value_metadata({"removed": json.dumps(removed)})
+            writer.add_key_value_metadata({"removed": json.dumps(+removed)})
     if not in_order:
         _sort(temporary, {"made_of": made_of}, removed)
     temporary.replace(index)
-    return removed
+    return +removed
 
 
 def _sort(path: Path, metadata: dict[str, str], removed: Counter[str]) -> None:
@@ -76,7 +83,7 @@ def _sort(path: Path, metadata: dict[str, str], removed: Counter[str]) -> None:
     seen: set[str] = set()
     ids = []
     for key, tar in zip(table["id"].to_pylist(), table["tar"].to_pylist(), strict=True):
-        ids.append(f"{key}-{Path(tar).stem}" if key in seen else key)
+        ids.append(f"{key}-{tar.removesuffix('.tar').replace('/', '-')}" if key in seen else key)
         seen.add(key)
     table = table.set_column(0, "id", pa.array(ids, pa.string())).sort_by("id")
     with pq.ParquetWriter(path, _SCHEMA) as writer:
@@ -92,35 +99,44 @@ def read_samples(folder: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
             yield from batch.to_pylist()
 
 
-def _read_tar(path: Path, removed: Counter[str]) -> list[dict[str, Any]]:
+def _read_tar(path: Path, name_of_tar: str, removed: Counter[str]) -> list[dict[str, Any]]:
     """Return the samples of one tar file by key; of several with one key the first counts."""
     places: dict[str, tuple[int, int]] = {}
     texts: dict[str, str] = {}
+    keys: set[str] = set()
+    pictures, captions = Counter[str](), Counter[str]()
     try:
         with tarfile.open(path, "r:") as tar:
-            for member in tar:
+            for name, member in iterate_members(tar):
                 if not member.isfile():
+                    removed["member that is a link or a device"] += 1
                     continue
                 if member.offset_data + member.size > path.stat().st_size:
-                    raise tarfile.ReadError(f"{member.name} is cut off")
-                key, _, ending = member.name.partition(".")
+                    raise tarfile.ReadError(f"{name} is cut off")
+                key_and_ending = split_name(name)
+                if key_and_ending is None:
+                    removed["member without a key"] += 1
+                    continue
+                key, ending = key_and_ending
+                keys.add(key)
                 if ending in PICTURES:
-                    if key in places:
-                        removed["duplicate key"] += 1
+                    pictures[key] += 1
                     places.setdefault(key, (member.offset_data, member.size))
                 elif ending == "txt":
                     stream = tar.extractfile(member)
                     assert stream is not None, "a plain file has content"
+                    captions[key] += 1
                     texts.setdefault(key, stream.read().decode("utf-8", errors="replace"))
     except tarfile.TarError as error:
         raise ValueError(f"{path} is not a complete tar file ({error}); delete it and fetch it again.") from error
     rows = []
-    for key in sorted(places.keys() | texts.keys()):
+    removed["duplicate key"] += sum(max(pictures[key], captions[key], 1) - 1 for key in keys)
+    for key in sorted(keys):
         if key not in places or key not in texts:
-            removed["sample without a picture" if key in texts else "sample without a caption"] += 1
+            removed["sample without a caption" if key in places else "sample without a picture"] += 1
             continue
         offset, size = places[key]
-        rows.append({"id": key, "tar": path.name, "offset": offset, "size": size, "text": texts[key]})
+        rows.append({"id": key, "tar": name_of_tar, "offset": offset, "size": size, "text": texts[key]})
     return rows
 
 
@@ -135,6 +151,6 @@ def read(folder: Path, options: Options, tasks: frozenset[str]) -> Reading:
 def images(folder: Path, options: Options) -> dict[str, str]:
     """Return by id where the pictures lie in the folder: `file.tar?offset=...&size=...`."""
     return {
-        row["id"]: f"{row['tar']}?offset={row['offset']}&size={row['size']}"
+        row["id"]: f"{quote(row['tar'])}?offset={row['offset']}&size={row['size']}"
         for row in read_samples(folder, ["id", "tar", "offset", "size"])
     }
