@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from workflow_scripts.config.settings import load_settings, merge
+from workflow_scripts.config.merging import merge
+from workflow_scripts.config.settings import load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())

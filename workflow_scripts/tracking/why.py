@@ -13,9 +13,10 @@ from typing import Any
 
 import yaml
 
-from workflow_scripts.chain import Product, chains
+from workflow_scripts.chain import chains
 from workflow_scripts.command_line import read_json, run_command
 from workflow_scripts.config.settings import load_settings
+from workflow_scripts.product import Product
 from workflow_scripts.tracking.compare import differences
 from workflow_scripts.tracking.planned_jobs import PlannedJob, plan
 
