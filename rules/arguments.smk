@@ -44,8 +44,9 @@ def from_mirror(wildcards):
 
 
 def source_row(wildcards):
-    """What a row says of files: where they are and what they have to be, dates and notes apart."""
-    return [file.model_dump_json(exclude_none=True) for file in ROWS.source(own_name(wildcards)).files]
+    """What a row says of files: where they are and what they have to be; dates and sizes decide nothing."""
+    dated = {"checked", "size"}
+    return [file.model_dump_json(exclude_none=True, exclude=dated) for file in ROWS.source(own_name(wildcards)).files]
 
 
 def image_set_row(wildcards):

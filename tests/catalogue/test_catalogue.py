@@ -3,12 +3,14 @@
 import json
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
 from workflow_scripts.catalogue import load
 from workflow_scripts.catalogue.load import load_catalogue
+from workflow_scripts.data.readers.coco import DEAD_HOSTS
 from workflow_scripts.data.records import reader_of, reader_options
 
 
@@ -101,12 +103,49 @@ def test_the_paper_s_extractor_is_the_one_that_lavis_names_and_not_that_of_the_s
 def test_what_has_a_second_place_and_a_published_checksum_says_so():
     catalogue = load_catalogue()
     archived = {name for name in PAPER if any(file.archive_url for file in catalogue.source(name).files)}
-    assert archived == PAPER - {"cc3m_webdataset", "visual_genome_pictures", "okvqa"}
-    known = {name for name in PAPER | PAPER_MODELS if any(file.sha256 for file in catalogue.source(name).files)}
+    genome = {"visual_genome", "visual_genome_1_2", "visual_genome_pictures"}
+    assert archived == PAPER - {"cc3m_webdataset", "okvqa", "minigpt4", *genome}
+    known = {n for n in PAPER | PAPER_MODELS if any(file.sha256 or file.md5 for file in catalogue.source(n).files)}
     assert known == {
+        "minigpt4",
         *(name for name in PAPER if name.startswith("coco_")), "karpathy", "refcoco", "blip2_feature_extractor",
         "clip_vit_large_patch14", "clip_vit_large_patch14_336", "llama_2_7b_chat",
     }  # fmt: skip
+
+
+def test_no_address_is_of_a_domain_that_others_took_over_and_no_second_one_could_be_unnoticed():
+    catalogue = load_catalogue()
+    sources = {**catalogue.data_sets, **catalogue.models}
+    files = [(name, file) for name, row in sources.items() for file in [*row.files, *row.mirror_files]]
+    hosts = {(name, urlsplit(url).hostname) for name, file in files for url in (file.url, file.archive_url) if url}
+    taken_over = (*DEAD_HOSTS, "visualgenome.org")
+    assert not {(name, host) for name, host in hosts for gone in taken_over if f".{host}".endswith(f".{gone}")}
+    second = [(name, file) for name, file in files if file.archive_url]
+    assert len(second) > 10
+    loose = [name for name, file in second if not (file.archive_url.startswith("https://") or file.sha256 or file.md5)]
+    assert not loose
+    images = [row.mirror_images for row in catalogue.image_sets.values() if row.mirror_images]
+    assert not [address for address in images if "visualgenome" in address]
+
+
+def test_conceptual_captions_is_asked_where_it_is_a_file_and_the_row_says_what_else_there_is():
+    row = load_catalogue().source("conceptual_captions")
+    assert [urlsplit(url).hostname for url in (row.files[0].url, row.files[0].archive_url)] == [
+        "storage.googleapis.com",
+        "storage.cloud.google.com",
+    ]
+    assert "cc3m_webdataset/caption" in row.otherwise
+
+
+def test_minigpt_4_s_archive_is_the_whole_one_and_the_weights_of_lavis_are_known():
+    (archive,) = load_catalogue().source("minigpt4").files
+    assert archive.url == "https://paddlenlp.bj.bcebos.com/datasets/cc_sbu_align.zip"
+    assert archive.md5 == "d5fa38be915c8a2aee7ebf3a9c56a95c"
+    files = load_catalogue().source("blip2_feature_extractor").files
+    assert {file.name: file.size for file in files} == {
+        "blip2_pretrained.pth": 746998955, "eva_vit_g.pth": 2025249237, "vocab.txt": 231508,
+    }  # fmt: skip
+    assert all(file.sha256 for file in files)
 
 
 def test_real_photographs_come_from_public_archives_or_from_a_mirror_that_holds_them(tmp_path):

@@ -28,13 +28,18 @@ def test_an_image_set_that_two_data_sets_list_holds_the_pictures_of_both(tmp_pat
         },
     )
     sentence = {"sent_id": 1, "sent": "it"}
-    refs = [{"ann_id": 1, "image_id": 5, "split": "val", "sentences": [sentence]}]
+    refs = [
+        {"ann_id": 1, "image_id": 5, "split": "val", "sentences": [sentence]},
+        {"ann_id": 1, "image_id": 7, "split": "train", "sentences": [{"sent_id": 2, "sent": "that"}]},
+    ]
     image = {"id": 5, "file_name": "COCO_train2014_000000000005.jpg", "width": 9, "height": 9}
+    shared = {"id": 7, "file_name": "seven.jpg", "width": 9, "height": 9, "coco_url": "http://elsewhere/7"}
+    images = [{**image, "coco_url": "http://mscoco.org/images/5"}, shared]
     refcoco = annotations(
         "refcoco",
         {
             "refs(unc).p": pickle.dumps(refs),
-            "instances.json": {"images": [image], "annotations": [{"id": 1, "bbox": [0, 0, 5, 5]}]},
+            "instances.json": {"images": images, "annotations": [{"id": 1, "bbox": [0, 0, 5, 5]}]},
         },
     )
     urls = run(tmp_path, "coco_train2014", okvqa, refcoco)

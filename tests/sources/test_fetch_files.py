@@ -179,9 +179,8 @@ def test_a_tar_cannot_write_outside_its_folder(tmp_path, serve, web, rows, membe
     assert not list(tmp_path.rglob("good.txt"))
 
 
-@pytest.mark.parametrize("content", [b"<html>not found</html>" * 99, tar_of(("a.bin", CONTENT))[:9000]])
-def test_a_damaged_tar_is_deleted_so_that_it_is_fetched_again(tmp_path, serve, web, rows, content):
-    serve(web("host/a.tar", content))
+def test_a_damaged_tar_is_deleted_so_that_it_is_fetched_again(tmp_path, serve, web, rows):
+    serve(web("host/a.tar", tar_of(("a.bin", CONTENT))[:9000]))
     files = [{"name": "a.tar", "url": "https://host/a.tar", "unpack": True}]
     with pytest.raises(ValueError, match=r"a.tar is not a complete tar file"):
         run(rows, files, tmp_path / "out")

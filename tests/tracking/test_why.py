@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.chain import Product
 from workflow_scripts.command_line import write_json
 from workflow_scripts.config.training import TrainingSettings
+from workflow_scripts.product import Product
 from workflow_scripts.tracking.planned_jobs import PlannedJob, plan
 from workflow_scripts.tracking.why import explain
 

@@ -1,6 +1,7 @@
 """Rows of what is fetched: a data set or a model, by its files."""
 
 import re
+from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,7 +26,9 @@ class SourceFile(Section):
     path: str | None = Field(None, description="Its place in the package.")
     file: str | None = Field(None, description="Its place on this machine, from the folder of the row's own file.")
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="Checksum of the file, where known.")
+    md5: str | None = Field(None, pattern=r"^[0-9a-f]{32}$", description="The same, where it is all that is published.")
     size: int | None = Field(None, ge=1, description="Bytes, where known.")
+    checked: date | None = Field(None, description="Day on which its address was last asked; sources/verify.py.")
     unpack: bool = Field(False, description="Whether it is a zip or tar file to unpack beside it.")
 
     @field_validator("name")
@@ -42,6 +45,8 @@ class SourceFile(Section):
             raise ValueError(f"{self.name!r} must have either a url, or a package and a path in it, or a file")
         if self.archive_url is not None and self.url is None:
             raise ValueError(f"{self.name!r} has an archive_url, but no url")
+        if self.md5 is not None and self.url is None:
+            raise ValueError(f"{self.name!r} has an md5, but no url; give it a sha256")
         return self
 
     @property
@@ -65,6 +70,7 @@ class Source(Section):
     unverified: str | None = Field(
         None, description="What of this row nobody has seen at its source: written from memory or from third parties."
     )
+    otherwise: str | None = Field(None, description="What to do where it cannot be fetched; a sentence.")
     gigabytes: float | None = Field(None, gt=0, description="Size of all files, about, where single sizes are unknown.")
     chat_template: str | None = Field(None, description="Chat template of a language model that comes without one.")
     files: list[SourceFile] = Field([], description="What is fetched.")

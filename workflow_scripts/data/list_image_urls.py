@@ -57,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     urls: dict[str, str] = {}
     for entry, folder in zip(image_set.lists, arguments.annotations, strict=True):
         found = list_images(catalogue, entry, folder)
-        urls |= {key: address(value, arguments.image_set, image_set) for key, value in found.items()}
+        # The first list that names an image says where it is: no later one makes a good address worse.
+        urls = {key: address(value, arguments.image_set, image_set) for key, value in found.items()} | urls
     ids = sorted(urls)[: arguments.maximum]
     if not ids:
         raise ValueError(f"The annotations of {arguments.image_set} name no image; fetch them again.")

@@ -74,6 +74,26 @@ class FaultyWeb(StaticFiles):
         content = path.read_bytes() if path else b""
         self.send_plain(200, content[: len(content) // 2], "image/jpeg")
 
+    def move(self) -> None:
+        """Lead to the same path of another host, `moved.` and this one, as the owners of files do that use a CDN."""
+        self.send_response(302)
+        self.send_header("Location", f"https://moved.{unquote(self.path).lstrip('/')}")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def whole(self, with_body: bool) -> None:
+        """Send the file, whatever part of it is asked for, and without anything to tell versions apart."""
+        path = self.local_path()
+        if path is None:
+            self.send_plain(404, b"not found\n")
+            return
+        content = path.read_bytes() if with_body else b""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/octet-stream")
+        self.send_header("Content-Length", str(path.stat().st_size))
+        self.end_headers()
+        self.wfile.write(content)
+
     def hang(self) -> None:
         """Say nothing for longer than anybody waits, then hang up."""
         self.closing.wait(HANG_SECONDS)
@@ -102,6 +122,8 @@ _ANSWERS: dict[str, Callable[[FaultyWeb, int, bool], None]] = {
     "500_once": _failing(1),
     "500_twice": _failing(2),
     "html": lambda web, times, with_body: web.send_plain(200, HTML, "text/html"),
+    "moved": lambda web, times, with_body: web.move(),
+    "no_ranges": lambda web, times, with_body: web.whole(with_body),
     "truncated": lambda web, times, with_body: web.truncated(),
     "oversized": lambda web, times, with_body: web.send_plain(200, oversized_jpeg(), "image/jpeg"),
     "hang": lambda web, times, with_body: web.hang(),

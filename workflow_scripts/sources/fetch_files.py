@@ -14,7 +14,7 @@ from workflow_scripts.sources.archives import unpack
 from workflow_scripts.sources.gated import access_to
 from workflow_scripts.sources.installed_package import copy_from_package
 from workflow_scripts.sources.local_files import bytes_of, copy_from_machine
-from workflow_scripts.sources.transfer import Patience, fetch
+from workflow_scripts.sources.transfer import Access, Checksums, Patience, fetch
 
 logger = logging.getLogger("fetch_files")
 
@@ -45,15 +45,34 @@ def fetch_source(
             found = copy_from_machine(Path(file.file), target, file.sha256)
             origin = {"file": Path(file.file).name}
         else:
-            urls = [url for url in (file.url, file.archive_url) if url]
-            sha256 = file.sha256 if checksums is None else checksums.get(urls[0])
-            found = fetch(urls, target, sha256, patience, access)
-            origin = {"url": urls[0]}
+            found = _fetch(source, file, target, patience, checksums, access)
+            origin = {"url": file.url}
         entries[file.name] = {**origin, "sha256": found, "bytes": bytes_of(target)}
         if file.unpack:
             entries[file.name]["unpacked"] = unpack(target, output)
         logger.info("%s: %d bytes", file.name, entries[file.name]["bytes"])
     return entries
+
+
+def _fetch(
+    source: Source,
+    file: SourceFile,
+    target: Path,
+    patience: Patience,
+    checksums: dict[str, str] | None,
+    access: Access | None,
+) -> str:
+    """Fetch a file from its address, or the second one; the error says what can be used in place of the source."""
+    urls = [url for url in (file.url, file.archive_url) if url]
+    wanted = Checksums(file.sha256, file.md5) if checksums is None else Checksums(checksums.get(urls[0]))
+    try:
+        found = fetch(urls, target, wanted, patience, access)
+    except ValueError as error:
+        raise ValueError(f"{error} {source.otherwise}" if source.otherwise else str(error)) from error
+    size = target.stat().st_size
+    if checksums is None and not wanted.known and file.size not in (None, size):
+        logger.warning("%s: %d bytes came, %d stand in the catalogue", file.name, size, file.size)
+    return found
 
 
 def read_checksums(path: Path | None) -> dict[str, str] | None:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import requests
 
+from workflow_scripts.sources.file_kinds import why_not
 from workflow_scripts.sources.mirror import rewrite_url
 
 logger = logging.getLogger("fetch")
@@ -35,6 +36,26 @@ class Access:
     page: str
 
 
+@dataclass(frozen=True)
+class Checksums:
+    """What a file has to be; nothing of it where nobody published any."""
+
+    sha256: str | None = None
+    md5: str | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether there is anything to compare with."""
+        return bool(self.sha256 or self.md5)
+
+    def mistake(self, path: Path) -> str | None:
+        """Say which checksum of a file is another one; None where all that are known are right."""
+        for name, wanted in (("sha256", self.sha256), ("md5", self.md5)):
+            if wanted is not None and (found := digest_of(path, name)) != wanted:
+                return f"the checksum is {found}, expected {wanted}"
+        return None
+
+
 class _GivenUpError(Exception):
     """The address does not give the file; `for_good` if it would not if it were asked later either."""
 
@@ -43,25 +64,42 @@ class _GivenUpError(Exception):
         self.for_good = for_good
 
 
+class _MirroredSession(requests.Session):
+    """Follows redirects to the mirror as well, where the environment names one."""
+
+    def get_redirect_target(self, response: requests.Response) -> str | None:
+        """Return where an answer leads to, if anywhere."""
+        target = super().get_redirect_target(response)
+        return rewrite_url(target) if target else None
+
+
+def digest_of(path: Path, name: str) -> str:
+    """Return a checksum of a file, as "md5"."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, name).hexdigest()
+
+
 def sha256_of(path: Path) -> str:
     """Return the sha256 of a file."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return digest_of(path, "sha256")
 
 
-def fetch(urls: list[str], target: Path, sha256: str | None, patience: Patience, access: Access | None = None) -> str:
+def fetch(urls: list[str], target: Path, checksums: Checksums, patience: Patience, access: Access | None = None) -> str:
     """Fetch the first of the addresses that gives the file; returns its sha256.
 
-    What an interrupted attempt left (`.name.part`) is continued if the server still has the same version.
-    Raises ValueError, with what each address said, if none gives the file or its checksum is another.
+    What an interrupted attempt left (`.name.part`) is continued if the server still has the same version. Without a
+    checksum, content that cannot be of the kind that the name says is not stored: a page, above all.
+
+    Raises:
+        ValueError: none of the addresses gives the file, or its checksum is another; with what each one said.
     """
-    if target.is_file() and (sha256 is None or sha256_of(target) == sha256):
-        return sha256 or sha256_of(target)
+    if target.is_file() and not _mistake(target, target.name, checksums):
+        return checksums.sha256 or sha256_of(target)
     said: list[str] = []
     for_good = True
     for url in urls:
         try:
-            found = _fetch_from(url, target, sha256, patience, access)
+            found = _fetch_from(url, target, checksums, patience, access)
         except _GivenUpError as error:
             said.append(f"{url}: {error}")
             for_good = for_good and error.for_good
@@ -72,7 +110,11 @@ def fetch(urls: list[str], target: Path, sha256: str | None, patience: Patience,
     raise ValueError(f"{target.name} could not be fetched. {'; '.join(said)}. {way_out}")
 
 
-def _fetch_from(url: str, target: Path, sha256: str | None, patience: Patience, access: Access | None) -> str:
+def _mistake(path: Path, name: str, checksums: Checksums) -> str | None:
+    return checksums.mistake(path) if checksums.known else why_not(path, name)
+
+
+def _fetch_from(url: str, target: Path, checksums: Checksums, patience: Patience, access: Access | None) -> str:
     another_version = False
     part, tag = target.with_name(f".{target.name}.part"), target.with_name(f".{target.name}.etag")
     last = ""
@@ -93,12 +135,16 @@ def _fetch_from(url: str, target: Path, sha256: str | None, patience: Patience, 
                 raise _GivenUpError(last, for_good=True) from error
             logger.info("%s: %s (attempt %d of %d)", url, last, attempt + 1, patience.attempts)
             continue
-        found = sha256_of(part)
-        if sha256 is not None and found != sha256:
+        mistake = _mistake(part, target.name, checksums)
+        if mistake:
+            other = why_not(part, target.name)
             _forget(part, tag)
-            last, another_version = f"the checksum is {found}, expected {sha256}", True
+            if other:  # asked again, a server says the same
+                raise _GivenUpError(other, for_good=True)
+            last, another_version = mistake, True
             logger.info("%s: %s (attempt %d of %d)", url, last, attempt + 1, patience.attempts)
             continue
+        found = checksums.sha256 or sha256_of(part)
         part.replace(target)
         tag.unlink(missing_ok=True)
         return found
@@ -123,7 +169,10 @@ def _receive(url: str, part: Path, tag: Path, patience: Patience, access: Access
     if have:
         headers |= {"Range": f"bytes={have}-", "If-Range": tag.read_text()}
     timeout = (patience.timeout_seconds, patience.timeout_seconds)
-    with requests.get(rewrite_url(url), headers=headers, stream=True, timeout=timeout) as response:
+    with (
+        _MirroredSession() as session,
+        session.get(rewrite_url(url), headers=headers, stream=True, timeout=timeout) as response,
+    ):
         if response.status_code == 416:  # a partial file that is longer than the present version
             _forget(part, tag)
         response.raise_for_status()

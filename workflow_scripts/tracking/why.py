@@ -13,10 +13,11 @@ from typing import Any
 
 import yaml
 
-from workflow_scripts.chain import Product, chains
+from workflow_scripts.chain import chains
 from workflow_scripts.command_line import read_json, run_command
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.planning.plan import read_configuration
+from workflow_scripts.product import Product
 from workflow_scripts.tracking.compare import differences
 from workflow_scripts.tracking.planned_jobs import PlannedJob, plan
 

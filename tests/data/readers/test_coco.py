@@ -62,6 +62,22 @@ def test_an_image_without_address_gets_the_one_of_its_file_name(tmp_path):
     ]
 
 
+def test_no_address_is_of_the_host_that_has_been_dead_since_2017(tmp_path):
+    images = [
+        {**image(98304), "file_name": "COCO_train2014_000000098304.jpg", "coco_url": "http://mscoco.org/images/98304"},
+        image(5, coco_url="http://www.mscoco.org/images/5"),
+        {**image(6), "file_name": "COCO_val2014_000000000006.jpg", "coco_url": "https://elsewhere/6.jpg"},
+    ]
+    assert list(images_of(write(tmp_path, images=images, annotations=[])).values()) == [
+        "http://images.cocodataset.org/train2014/COCO_train2014_000000098304.jpg",
+        "http://images.cocodataset.org/train2017/000000000005.jpg",
+        "http://images.cocodataset.org/val2014/COCO_val2014_000000000006.jpg",
+    ]
+    (tmp_path / FILE).rename(tmp_path / "captions_val2017.json")
+    of_val = coco.images(tmp_path, coco.Options(file="captions_val2017.json"))
+    assert of_val["000000000005"] == "http://images.cocodataset.org/val2017/000000000005.jpg"
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

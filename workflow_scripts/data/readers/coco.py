@@ -1,9 +1,11 @@
 """COCO captions: `captions_train2017.json` and all files of the same layout."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -18,6 +20,12 @@ from workflow_scripts.data.readers.common import (
     whole_number,
 )
 from workflow_scripts.data.records import Reading, Record
+
+# Files of 2014 and what is made from them, such as RefCOCO's instances.json, name http://mscoco.org/images/98304: a
+# host that has served nothing since 2017.
+DEAD_HOSTS = ("mscoco.org", "www.mscoco.org")
+_FULL_NAME = re.compile(r"COCO_((?:train|val|test)20\d\d)_\d{12}\.jpg")
+_SUBSET = re.compile(r"(?:train|val|test)20\d\d")
 
 
 class Options(Section):
@@ -45,6 +53,7 @@ def read_images(content: dict[str, Any], path: Path) -> tuple[dict[str, CocoImag
     """Read the `images` of a COCO file; of several entries with one id the first counts."""
     images: dict[str, CocoImage] = {}
     removed: Counter[str] = Counter()
+    subset = _SUBSET.search(path.name)
     for position, entry in records(content, "images", path):
         key = image_id(whole_number(entry, "id", path, position))
         if key in images:
@@ -52,16 +61,21 @@ def read_images(content: dict[str, Any], path: Path) -> tuple[dict[str, CocoImag
             continue
         file_name = text_of(required(entry, "file_name", path, position))
         width, height = (whole_number(entry, name, path, position) for name in ("width", "height"))
-        images[key] = CocoImage(key, image_url(entry.get("coco_url"), file_name), width, height)
+        url = image_url(entry.get("coco_url"), file_name, subset.group() if subset else "train2017")
+        images[key] = CocoImage(key, url, width, height)
     return images, removed
 
 
-def image_url(url: str | None, file_name: str) -> str:
-    """Return the image's URL; where the file has none, the one that COCO's server has for the file name."""
-    if url:
+def image_url(url: str | None, file_name: str, subset: str = "train2017") -> str:
+    """Return the image's address on COCO's server where the file name says it all, or else the one that the file has.
+
+    Args:
+        subset: the folder on the server of a name that does not tell it, where the file has no address that is alive.
+    """
+    told = _FULL_NAME.fullmatch(file_name)
+    if told is None and url and urlsplit(url).hostname not in DEAD_HOSTS:
         return url
-    year = file_name.split("_")[1] if file_name.startswith("COCO_") else "train2017"
-    return f"http://images.cocodataset.org/{year}/{file_name}"
+    return f"http://images.cocodataset.org/{told.group(1) if told else subset}/{file_name}"
 
 
 def read(folder: Path, options: Options, tasks: frozenset[str]) -> Reading:

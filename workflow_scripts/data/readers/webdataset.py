@@ -24,7 +24,7 @@ from workflow_scripts.files.walk import walk_files
 
 INDEX = "index.parquet"
 PICTURES = frozenset(suffix.removeprefix(".") for suffix in SUFFIXES)
-_LAYOUT = 2  # of the list; the first one parted names at the first dot of their folders
+_LAYOUT = 3  # of the list; the first one parted names at the first dot of their folders, the second knew a key once
 BLOCK = 65_536
 _SCHEMA = pa.schema(
     [("id", pa.string()), ("tar", pa.string()), ("offset", pa.int64()), ("size", pa.int64()), ("text", pa.string())]
@@ -38,8 +38,8 @@ class Options(Section):
 def index_samples(folder: Path) -> Counter[str]:
     """List the samples of all tar files in the order of their keys, where that is not done; returns what was left out.
 
-    Keys are webdataset's. Samples without picture or caption, keys that were there already, and members that are of no
-    sample are counted.
+    Keys are webdataset's. Samples without picture or caption, keys that their tar file had already, and members that are
+    of no sample are counted.
 
     Raises:
         ValueError: there is no tar file, or one is truncated; it is named.
@@ -74,16 +74,20 @@ def index_samples(folder: Path) -> Counter[str]:
 
 
 def _sort(path: Path, metadata: dict[str, str], removed: Counter[str]) -> None:
-    """Bring an index into the order of keys, each once: the first of several counts. This holds all of it in memory."""
+    """Bring an index into the order of keys, each once. This holds all of it in memory.
+
+    A key counts within its tar file, as in webdataset itself: what another file has under the same key is another
+    sample, whose id has the name of its file added.
+    """
     table = pq.read_table(path)
-    table = table.append_column("position", pa.array(range(len(table)))).sort_by(
-        [("id", "ascending"), ("position", "ascending")]
-    )
-    ids = table["id"].to_pylist()
-    kept = [index for index, key in enumerate(ids) if not index or key != ids[index - 1]]
-    removed["duplicate key"] += len(ids) - len(kept)
+    seen: set[str] = set()
+    ids = []
+    for key, tar in zip(table["id"].to_pylist(), table["tar"].to_pylist(), strict=True):
+        ids.append(f"{key}-{tar.removesuffix('.tar').replace('/', '-')}" if key in seen else key)
+        seen.add(key)
+    table = table.set_column(0, "id", pa.array(ids, pa.string())).sort_by("id")
     with pq.ParquetWriter(path, _SCHEMA) as writer:
-        writer.write_table(table.take(kept).drop_columns("position"))
+        writer.write_table(table)
         writer.add_key_value_metadata({**metadata, "removed": json.dumps(+removed)})
 
 
