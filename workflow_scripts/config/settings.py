@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from workflow_scripts.catalogue.benchmarks import split_part
 from workflow_scripts.catalogue.load import Catalogue, load_catalogue, nearest
 from workflow_scripts.config.base import Section
-from workflow_scripts.config.data import BenchmarkSettings, DownloadSettings, FilterSettings, SamplesSettings
+from workflow_scripts.config.data import BenchmarkSettings, DownloadSettings, FilterSettings, ImageSize, SamplesSettings
 from workflow_scripts.config.evaluation import PredictSettings
 from workflow_scripts.config.jobs import JobSettings, PreflightSettings
 from workflow_scripts.config.language import LanguageModelSettings
@@ -86,6 +86,9 @@ class Scale(Section):
         {}, description="Data sets whose archives hold the pictures of image sets that are fetched by URL otherwise."
     )
     download: DownloadSettings
+    image_sizes: dict[str, ImageSize] = Field(
+        {}, description="download.image_size of single image sets; original stores JPEGs as they are."
+    )
     filter: FilterSettings
     pretrained: PretrainedModels = PretrainedModels()
     feature_extractor: FeatureExtractorSettings | None = Field(
@@ -334,7 +337,7 @@ def _check_rows(scale: Scale, rows: Catalogue, prefix: str) -> None:
                 f"{prefix}benchmarks.{name} is asked after {' and '.join(stages)}, stages that this scale has not; it "
                 f"has {', '.join(scale.stages)}."
             )
-    for key in ("parts", "maximum_images", "picture_archives"):
+    for key in ("parts", "maximum_images", "picture_archives", "image_sizes"):
         for name in getattr(scale, key):
             check(key, rows.image_set, name)
     for name in scale.picture_archives.values():
