@@ -4,7 +4,7 @@
         --row "the same with additions" results/photos/finetune/low_rank-* \
         --output benchmarks/measured/language_models_of_photos.json
 
-The results are of `--config scale=photos predict_captions=` (nothing behind the sign): captions of all rows are greedy.
+The results are of `--config scale=photos flickr8k_captions='{predict: null}'`: captions of all rows are greedy.
 
 A row is a name and the folder of a finetuning in finished results. Its figures are read from the scores of this
 training and of the pretraining that it went on from, settings and times from the records of both.

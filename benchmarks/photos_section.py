@@ -38,8 +38,8 @@ def language_models(result: dict[str, Any], table: Callable[..., str]) -> str:
         [
             "## Scale photos with other language models",
             "`python -m benchmarks.language_models_of_photos`: figures of the validation splits in percent (CIDEr "
-            "times 100, captions without a search with beams, `--config predict_captions=`) with 95 % intervals, and "
-            f"what the trainings took on {rows[0]['cpu'].split(',')[0]} beside other work.",
+            "times 100, captions without a search with beams, `--config flickr8k_captions='{predict: null}'`) with "
+            f"95 % intervals, and what the trainings took on {rows[0]['cpu'].split(',')[0]} beside other work.",
             table(
                 ("language model", *SHOWN.values()),
                 [(row["name"], *(_figure(row["figures"], name) for name in SHOWN)) for row in rows],

@@ -177,6 +177,14 @@ def job_threads(rule, own):
     return (SCALE.jobs[rule].threads if rule in SCALE.jobs else None) or own
 
 
+def all_cores():
+    """The cores that Snakemake may use; one where it only draws the graph and was told none."""
+    try:
+        return workflow.cores
+    except WorkflowError:
+        return 1
+
+
 # Nothing is fetched before the preflight has found disk, GPUs and access.
 OUTSIDE = "python -m workflow_scripts.sources.serve_mirror --" if MIRROR else ""
 CHECKED = [f"{R}/preflight/checked.json"] if SCALE.preflight else []

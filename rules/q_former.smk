@@ -15,7 +15,7 @@ rule encode_images:
     priority: 30
     conda:
         "../envs/environment.yaml"
-    threads: workflow.cores
+    threads: all_cores()
     resources:
         **job("encode_images", mem_mb=3000, runtime=120),
     params:
@@ -44,7 +44,7 @@ rule train_q_former:
     priority: 20
     conda:
         "../envs/environment.yaml"
-    threads: workflow.cores
+    threads: all_cores()
     resources:
         **job("train_q_former", mem_mb=5000, runtime=240),
     params:

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from workflow_scripts.chain import chains
-from workflow_scripts.config.settings import load_settings, merge
+from workflow_scripts.config.merging import merge
+from workflow_scripts.config.settings import load_settings
 from workflow_scripts.evaluations import evaluations
 
 ROOT = Path(__file__).resolve().parent.parent

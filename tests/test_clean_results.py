@@ -9,7 +9,8 @@ import yaml
 
 from workflow_scripts.chain import chains
 from workflow_scripts.clean_results import main
-from workflow_scripts.config.settings import load_settings, merge
+from workflow_scripts.config.merging import merge
+from workflow_scripts.config.settings import load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())

@@ -7,7 +7,8 @@ import yaml
 
 from workflow_scripts.catalogue.benchmarks import Benchmark
 from workflow_scripts.chain import chains
-from workflow_scripts.config.settings import load_settings, merge
+from workflow_scripts.config.merging import merge
+from workflow_scripts.config.settings import load_settings
 from workflow_scripts.evaluations import evaluations, shown_of_experiments
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from workflow_scripts.chain import all_products, chains
-from workflow_scripts.config.settings import load_settings, merge
+from workflow_scripts.config.merging import merge
+from workflow_scripts.config.settings import load_settings
 from workflow_scripts.evaluations import evaluations
 from workflow_scripts.tracking.planned_jobs import parse
 
@@ -140,7 +141,7 @@ def test_every_change_makes_products_of_its_own(scale, tmp_path):
 
 
 def test_no_section_of_a_scale_is_forgotten_here():
-    from workflow_scripts.config.settings import Scale
+    from workflow_scripts.config.scale import Scale
 
     changed = {name for of_scale in CHANGES.values() for name in of_scale}
     assert changed | NO_PRODUCT | {"captions"} >= set(Scale.model_fields)

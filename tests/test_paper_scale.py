@@ -11,7 +11,8 @@ import yaml
 
 from workflow_scripts.catalogue.load import load_catalogue
 from workflow_scripts.chain import chains
-from workflow_scripts.config.settings import load_settings, merge
+from workflow_scripts.config.merging import merge
+from workflow_scripts.config.settings import load_settings
 from workflow_scripts.planning.context import Context
 from workflow_scripts.planning.machines import find_machine
 from workflow_scripts.planning.stages import all_stages

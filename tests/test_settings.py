@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from workflow_scripts.config.settings import load_settings, merge
+from workflow_scripts.config.merging import merge
+from workflow_scripts.config.settings import load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -81,7 +82,7 @@ NOWHERE = [
     ({"samples": {"pairs": {"parts": ["okvqaa/caption"]}}}, r"samples\.pairs\.parts: .*did you mean okvqa"),
     ({"samples": {"okvqa_mix": {"parts": {"okvqa/relationship": 1.0}}}}, "no records of the task relationship; it has"),
     ({"samples": {"okvqa_mix": {"parts": {"gqa/vqa": 1.0}}}}, "has no split train; it has validation, test"),
-    ({"samples": {"okvqa_mix": {"parts": {"okvqa/okvqa": 0.5}}}}, "must add up to 1"),
+    ({"samples": {"okvqa_mix": {"parts": {"okvqa/okvqa": 0.5}}}}, "must be above 0 and add up to 1"),
     ({"samples": {"okvqa_mix": {"parts": {"okvqa": 1.0}}}}, "is no part: write data set/task"),
     ({"benchmarks": {"okvka": {}}}, r"benchmarks: The catalogue has no benchmark 'okvka'; did you mean okvqa"),
     ({"search": {"benchmark": "okvqa"}}, r"search\.benchmark = 'okvqa': its questions are answered"),
@@ -105,6 +106,26 @@ def test_a_stage_samples_or_a_benchmark_may_be_named_without_its_section():
     assert found.benchmarks["okvqa"].questions == 3
 
 
+def test_new_shares_take_the_place_of_all_that_were_there():
+    shares = {"visual_genome/vqa": 1.0}
+    found = settings(
+        visual_genome_mix={"parts": shares},
+        visual_genome={"shares": {"visual_genome/relationship": 1.0}},
+        experiments={"other": {"changes": {"visual_genome": {"shares": shares}, "okvqa_mix": {"count": 5}}}},
+    )
+    assert found.values.samples["visual_genome_mix"].parts == shares
+    assert found.values.benchmarks["visual_genome"].shares == {"visual_genome/relationship": 1.0}
+    assert found.of_experiments["other"].benchmarks["visual_genome"].shares == shares
+    assert found.of_experiments["other"].samples["visual_genome_mix"].parts == shares
+    assert found.of_experiments["other"].samples["okvqa_mix"].parts == found.values.samples["okvqa_mix"].parts
+
+
 def test_null_on_the_command_line_of_snakemake_is_no_value():
     assert settings(reranking="null").values.reranking is None
     assert settings(samples={"okvqa_mix": {"count": "null"}}).values.samples["okvqa_mix"].count is None
+
+
+def test_shares_are_replaced_as_a_whole_and_other_settings_beside_them_stay():
+    mix = settings(visual_genome_mix={"parts": {"visual_genome/vqa": 1.0}}).values.samples["visual_genome_mix"]
+    assert mix.parts == {"visual_genome/vqa": 1.0}
+    assert mix.count == 6000

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from workflow_scripts.catalogue.benchmarks import Asked, Benchmark
-from workflow_scripts.chain import Chain, Product
+from workflow_scripts.chain import Chain
+from workflow_scripts.product import Product
 
 SHUFFLED, QUESTION_ONLY = "shuffled_images", "question_only"
 

@@ -135,7 +135,9 @@ def score(tmp_path, question, monkeypatch):
 
 def test_figures_have_names_units_intervals_and_the_split(score):
     pairs = [(one.prediction, list(one.references)) for one in random_captions(60, seed=3)]
-    scores, figures = score(pairs, "--suffix", "_shuffled_images", "--split", "validation")
+    scores, figures = score(
+        pairs, "--suffix", "_shuffled_images", "--benchmark", "flickr8k.captions", "--split", "validation"
+    )
     names = [f"flickr8k.captions.{name}_shuffled_images" for name in ("cider", "bleu_4", "bleu_3", "bleu_2", "bleu_1")]
     assert list(figures) == names
     assert scores["id"] == "flickr8k.captions_shuffled_images"

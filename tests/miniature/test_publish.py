@@ -9,18 +9,11 @@ from collections import Counter
 import pytest
 from PIL import Image, ImageOps
 
+from workflow_scripts.catalogue.load import load_catalogue
 from workflow_scripts.config.world import WorldSettings
-from workflow_scripts.data.readers import (
-    coco,
-    conceptual_captions,
-    minigpt4,
-    okvqa,
-    refcoco,
-    visual_genome,
-)
+from workflow_scripts.data.records import reader_of, reader_options
 from workflow_scripts.miniature.publish import main
 from workflow_scripts.miniature.scenes import combination_split
-from workflow_scripts.sources.registry import load_registry
 
 SETTINGS = {
     "coco_train2017": 20,
@@ -50,10 +43,11 @@ def world(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def annotations(world, tmp_path_factory):
-    """All annotation files, fetched from the folder of the web by the registry's addresses and unpacked."""
+    """All annotation files, fetched from the folder of the web by the catalogue's addresses and unpacked."""
     folder = tmp_path_factory.mktemp("annotations")
-    for name in ("coco_annotations_2017", "conceptual_captions", "visual_genome", "minigpt4", "okvqa", "refcoco"):
-        for file in load_registry().source(name).files:
+    fetched = ("coco_annotations_2017", "conceptual_captions", "visual_genome", "minigpt4", "okvqa", "refcoco")
+    for name in (*fetched, "miniature_extras"):
+        for file in load_catalogue().source(name).files:
             content = (world / "web" / file.url.split("://")[1]).read_bytes()
             if file.unpack:
                 zipfile.ZipFile(io.BytesIO(content)).extractall(folder / name)
@@ -61,6 +55,20 @@ def annotations(world, tmp_path_factory):
                 (folder / name).mkdir(exist_ok=True)
                 (folder / name / file.name).write_bytes(content)
     return folder
+
+
+@pytest.fixture(scope="module")
+def read(annotations):
+    """Reads a split of a data set as its row of the catalogue says: records, what was removed, images."""
+
+    def read(name, split="train", *tasks):
+        rows = load_catalogue()
+        row, folder = rows.data_set(name), annotations / rows.files_of(name, split)
+        reader, options = reader_of(row.reader), reader_options(row.reader, row.split(split).options, name)
+        found = reader.read(folder, options, frozenset(tasks or row.tasks))
+        return list(found.records), found.removed, reader.images(folder, options)
+
+    return read
 
 
 @pytest.fixture(scope="module")
@@ -95,37 +103,33 @@ def test_publishing_again_replaces_the_old_world(tmp_path):
     assert len(list((tmp_path / "web").glob("photos.example-*/*/*/*.jpg"))) <= 10
 
 
-def test_all_files_lie_where_the_registry_says_with_the_checksums_that_are_published(world):
+def test_all_files_lie_where_the_catalogue_says_with_the_checksums_that_are_published(world):
     checksums = json.loads((world / "checksums.json").read_text())
     for name in ("coco_annotations_2017", "visual_genome", "okvqa", "refcoco", "minigpt4", "miniature_extras"):
-        for file in load_registry().source(name).files:
+        for file in load_catalogue().source(name).files:
             content = (world / "web" / file.url.split("://")[1]).read_bytes()
             assert hashlib.sha256(content).hexdigest() == checksums[file.url]
 
 
-def test_coco_is_read_by_the_reader_of_coco_oddities_included(annotations):
-    train = coco.read_captions(annotations / "coco_annotations_2017" / "annotations" / "captions_train2017.json")
-    val = coco.read_captions(annotations / "coco_annotations_2017" / "annotations" / "captions_val2017.json")
-    assert (len(train.images), len(val.images), len(val.captions)) == (20, 6, 30)
-    assert train.removed == {"duplicate caption id": 1, "caption of an unknown image": 1}
-    texts = [caption.text for caption in train.captions]
+def test_coco_is_read_by_the_reader_of_coco_oddities_included(read):
+    train, removed_of_train, images_of_train = read("coco_annotations_2017")
+    val, removed_of_val, images_of_val = read("coco_annotations_2017", "test")
+    assert (len(images_of_train), len(images_of_val), len(val)) == (20, 6, 30)
+    assert removed_of_train == {"duplicate caption id": 1, "caption of an unknown image": 1}
+    texts = [caption.answer for caption in train]
     assert any(text != text.lower() for text in texts)
     assert any(text.endswith(".") for text in texts)
-    assert not val.removed
+    assert not removed_of_val
 
 
-def test_every_listed_picture_is_on_the_web_and_shows_its_scene(world, annotations, scenes):
+def test_every_listed_picture_is_on_the_web_and_shows_its_scene(world, read, scenes):
+    splits = [("visual_genome", "train"), ("coco_annotations_2017", "train"), ("refcoco", "train")]
+    splits += [("okvqa", "train"), ("okvqa", "test")]
     listed = {
-        f"visual_genome/{key}": image.url
-        for key, image in visual_genome.read_images(annotations / "visual_genome")[0].items()
+        f"{load_catalogue().images_of(name, split)}/{key}": url
+        for name, split in splits
+        for key, url in read(name, split)[2].items()
     }
-    train = coco.read_captions(annotations / "coco_annotations_2017" / "annotations" / "captions_train2017.json")
-    listed |= {f"coco_train2017/{key}": image.url for key, image in train.images.items()}
-    expressions, images, _ = refcoco.read_expressions(annotations / "refcoco")
-    listed |= {f"coco_train2014/{item.image_id}": images[item.image_id].url for item in expressions}
-    for subset in okvqa.SUBSETS:
-        for question in okvqa.read_questions(annotations / "okvqa", subset)[0]:
-            listed[f"coco_{subset}/{question.image_id}"] = okvqa.image_url(question.image_id, subset)
     assert len(listed) == 39 + 20 + 20 + 10
     for key, url in listed.items():
         assert scenes[key]["url"] == url
@@ -149,22 +153,20 @@ def test_odd_pictures_go_by_the_name_of_jpeg(world, scenes):
     assert "exif_rotated" in seen
 
 
-def test_the_web_captions_have_as_many_dead_links_as_asked(world, annotations):
-    captions, removed = conceptual_captions.read_captions(
-        annotations / "conceptual_captions" / "Train_GCC-training.tsv"
-    )
+def test_the_web_captions_have_as_many_dead_links_as_asked(world, read):
+    _, removed, images = read("conceptual_captions")
     assert removed == {"line without a tab": 1}
     faults = json.loads((world / "faults.json").read_text())
     kinds = Counter(kind for kind in faults.values() if kind not in ("slow", "500_once", "500_twice", "cut_off_once"))
-    gone = sum(".invalid/" in caption.url for caption in captions)
+    gone = sum(".invalid/" in url for url in images.values())
     assert sum(kinds.values()) + gone == 40
     assert {"404", "410", "500", "hang", "html", "truncated", "oversized", "cut_off"} == set(kinds)
     assert gone > 0
 
 
-def test_questions_and_relationships_are_true_of_their_scenes(annotations, scenes):
-    questions, _ = visual_genome.read_questions(annotations / "visual_genome")
-    relationships, removed = visual_genome.read_relationships(annotations / "visual_genome")
+def test_questions_and_relationships_are_true_of_their_scenes(read, scenes):
+    questions, _, _ = read("visual_genome", "train", "vqa")
+    relationships, removed, _ = read("visual_genome", "train", "relationship")
     assert removed["image without relationships"] > 0
     asked = Counter()
     for question in questions:
@@ -178,42 +180,43 @@ def test_questions_and_relationships_are_true_of_their_scenes(annotations, scene
         things = scenes[f"visual_genome/{item.image_id}"]["objects"]
         first, second = (
             next(t for t in things if name in (t["noun"], f"{t['colour']} {t['noun']}"))
-            for name in (item.subject, item.object)
+            for name in (item.words["subject"], item.words["object"])
         )
-        if item.predicate == "left of":
+        if item.answer == f"{item.words['subject']} left of {item.words['object']}":
+            asked["left of"] += 1
             assert first["box"][0] < second["box"][0]
+    assert asked["left of"] > 5
 
 
-def test_boxes_are_those_of_the_scenes_in_pixels(annotations, scenes):
-    expressions, _, removed = refcoco.read_expressions(annotations / "refcoco")
+def test_boxes_are_those_of_the_scenes_in_pixels(read, scenes):
+    expressions, removed, _ = read("refcoco")
     assert not removed
     for item in expressions:
         boxes = [[value * 64 for value in t["box"]] for t in scenes[f"coco_train2014/{item.image_id}"]["objects"]]
         assert any(max(abs(a - b) for a, b in zip(item.box, box, strict=True)) < 0.01 for box in boxes)
     split_of = {"train": "train", "val": "test", "testB": "validation"}
-    assert {item.split for item in expressions} == set(split_of)
-    assert all(scenes[f"coco_train2014/{e.image_id}"]["split"] == split_of[e.split] for e in expressions)
+    assert {item.part for item in expressions} == set(split_of)
+    assert all(scenes[f"coco_train2014/{e.image_id}"]["split"] == split_of[e.part] for e in expressions)
 
 
-def test_knowledge_questions_have_ten_answers_and_held_out_scenes(world, annotations, scenes):
+def test_knowledge_questions_have_ten_answers_and_held_out_scenes(world, read, scenes):
     splits = json.loads((world / "web" / "miniature.example" / "splits.json").read_text())
-    train, _ = okvqa.read_questions(annotations / "okvqa", "train2014")
-    val, _ = okvqa.read_questions(annotations / "okvqa", "val2014")
+    train, val = (read("okvqa", split)[0] for split in ("train", "test"))
     assert all(len(question.answers) == 10 for question in train + val)
     assert {scenes[f"coco_train2014/{q.image_id}"]["split"] for q in train} == {"train"}
     assert {scenes[f"coco_val2014/{q.image_id}"]["split"] for q in val} == {"test", "validation"}
     assert {q.image_id for q in val} == {key for ids in splits["coco_val2014"].values() for key in ids}
-    assert {q.category for q in train + val} <= {"Uses", "Materials", "Needs", "Places", "Kinds"}
+    assert {q.kind for q in train + val} <= {"uses", "materials", "needs", "places", "kinds"}
 
 
-def test_descriptions_come_with_their_pictures(annotations, scenes):
-    descriptions, _ = minigpt4.read_descriptions(annotations / "minigpt4")
-    files = minigpt4.image_files(annotations / "minigpt4")
+def test_descriptions_come_with_their_pictures(annotations, read, scenes):
+    descriptions, _, files = read("minigpt4")
+    assert all(list((annotations / "minigpt4").rglob(name)) for name in files.values())
     assert [item.image_id for item in descriptions] == list(map(str, range(7)))
     assert set(files) == {item.image_id for item in descriptions}
     for item in descriptions:
         nouns = {thing["noun"] for thing in scenes[f"minigpt4/{item.image_id}"]["objects"]}
-        assert all(noun in item.text.lower() for noun in nouns)
+        assert all(noun in item.answer.lower() for noun in nouns)
 
 
 def test_held_out_scenes_hold_what_training_never_showed(world, scenes):
@@ -228,10 +231,9 @@ def test_held_out_scenes_hold_what_training_never_showed(world, scenes):
         assert {scenes[f"visual_genome/{key}"]["split"] for key in ids} == {split}
 
 
-def test_colour_matched_groups_differ_in_nouns_only(world, scenes):
-    path = world / "web" / "miniature.example" / "captions_colour_matched.json"
+def test_colour_matched_groups_differ_in_nouns_only(read, scenes):
     groups = {}
-    for caption in coco.read_captions(path).captions:
+    for caption in read("colour_matched", "test")[0]:
         groups.setdefault(caption.group, []).append(caption)
     assert [len(group) for group in groups.values()] == [5, 5, 5]
     for group in groups.values():
@@ -239,14 +241,14 @@ def test_colour_matched_groups_differ_in_nouns_only(world, scenes):
         for name in ("colour", "size", "cell"):
             assert len({tuple(thing[name] for thing in record["objects"]) for record in records}) == 1
         assert len({record["background"] for record in records}) == 1
-        assert len({caption.text for caption in group}) == 5
+        assert len({caption.answer for caption in group}) == 5
         nouns = {thing["noun"] for record in records for thing in record["objects"]}
 
         def without_nouns(text, nouns=nouns):
             words = text.lower().replace(".", "").replace("!", "").split()
             return ["noun" if word in nouns else "a" if word == "an" else word for word in words]
 
-        assert len({tuple(without_nouns(caption.text)) for caption in group}) == 1
+        assert len({tuple(without_nouns(caption.answer)) for caption in group}) == 1
 
 
 def test_a_wrong_setting_is_refused(tmp_path):

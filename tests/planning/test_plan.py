@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import yaml
 
+from workflow_scripts.catalogue.load import load_catalogue
 from workflow_scripts.planning import machines, plan
 from workflow_scripts.planning.context import Context
 from workflow_scripts.planning.machines import Machine, find_machine, load_machines
 from workflow_scripts.planning.plan import main, problems_of, read_configuration
 from workflow_scripts.planning.render import render, summary
 from workflow_scripts.planning.stages import all_stages
-from workflow_scripts.sources.registry import load_registry
 
 ROOT = Path(__file__).resolve().parents[2]
 # The sizes of the report, in a scale that is called otherwise.
@@ -209,18 +209,18 @@ def test_the_scale_of_the_report_is_planned_with_its_own_models(tmp_path):
     assert pictures > 3_000_000
 
 
-def test_what_is_fetched_takes_time_and_disk_by_the_sizes_of_the_registry_archives_twice(tmp_path):
-    registry = load_registry()
+def test_what_is_fetched_takes_time_and_disk_by_the_sizes_of_the_catalogue_archives_twice(tmp_path):
+    catalogue = load_catalogue()
     stages = all_stages(context(tmp_path, find_machine("8xa100"), ["scale=paper"]))
     fetch = stage(stages, "fetch files")
     assert "20 MB/s to each source assumed" in fetch.notes[0]
-    assert not any("no size in the registry" in note for note in fetch.notes)
+    assert not any("no size in the catalogue" in note for note in fetch.notes)
     fetched = [job.name.split("/")[1].rsplit("-", 1)[0] for job in fetch.jobs]
     assert {"cc3m_webdataset", "visual_genome_pictures", "llama_2_7b_chat"} <= set(fetched)
-    packed = {name for name in fetched if any(file.unpack for file in registry.source(name).files)}
+    packed = {name for name in fetched if any(file.unpack for file in catalogue.source(name).files)}
     assert "visual_genome_pictures" in packed
     assert "cc3m_webdataset" not in packed
-    sizes = {name: registry.source(name).size for name in fetched}
+    sizes = {name: catalogue.source(name).size for name in fetched}
     assert fetch.disk_bytes == pytest.approx(sum(size * (1 + (name in packed)) for name, size in sizes.items()))
     longest = max(fetch.jobs, key=lambda job: job.seconds)
     assert "cc3m_webdataset" in longest.name

@@ -6,8 +6,8 @@ from collections import namedtuple
 
 import pytest
 
+from workflow_scripts.catalogue.sources import Source
 from workflow_scripts.preflight import check
-from workflow_scripts.sources.registry import Source
 
 GATED = Source(
     title="LLaMA-2-7b-chat",

@@ -20,7 +20,7 @@ def written(tmp_path):
     image_set = {"image_set": "coco_train2017", "count": 90, "requested": 100, "success_rate": 0.9}
     image_set |= {"failures": {"404 not found": 7, "not a picture": 3}, "source": "the data set's archive"}
     pairs = {"count": 400, "images": 90, "tasks": {"caption": 400}, "removed": {"caption is empty": 2}}
-    excluded = {"counts": {"coco_train2017": {"pictures": 5, "OK-VQA val": 5}}}
+    excluded = {"counts": {"coco_train2017": {"pictures": 5, "okvqa val": 5}}}
     run = {
         "run_id": "0123456789ab", "name": "clean", "stage": "pretrain", "samples": {"count": 400},
         "trainable_parameters": 3149824, "steps": 8, "final_loss": 2.5,
@@ -44,7 +44,7 @@ def test_the_data_card_has_counts_failures_licences_and_leakage(written, tmp_pat
     card = (tmp_path / "data_card.md").read_text()
     assert "| coco_train2017 | 100 | 90 | 90.0 | 404 not found 7, not a picture 3 | the data set's archive |" in card
     assert "| pairs-1 | 400 | 90 | caption 400 | caption is empty 2 |" in card
-    assert "| coco_train2017 | OK-VQA val | 5 |" in card
+    assert "| coco_train2017 | okvqa val | 5 |" in card
     assert "CC BY 4.0 (annotations)" in card
 
 

@@ -22,7 +22,7 @@ STAGES = ("pretrain", "finetune", "finetune_okvqa", "finetune_refcoco")
 SUBMIT = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "3")
 # Long enough to be cut in the middle by a job, a cancellation or a lost node.
 LONG = {"pretrain": "{epochs: 200, warmup_epochs: 1, checkpoint_every: 400, wall_time_margin_seconds: 15}"}
-COPIED = ("Snakefile", "config.yaml", "rules", "envs", "scales", "expected", "slurm", "workflow_scripts")
+COPIED = ("Snakefile", "config.yaml", "rules", "envs", "scales", "catalogue", "expected", "slurm", "workflow_scripts")
 
 
 @dataclass

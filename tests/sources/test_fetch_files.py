@@ -209,25 +209,25 @@ def test_a_mirror_has_a_form_of_its_own_and_what_it_lacks_is_named(tmp_path, ser
     assert f"put the file to {tmp_path / 'out' / 'test.txt'}" in str(no.value)
 
 
-def test_patience_is_asked_for_only_where_it_helps(tmp_path, serve, web, registry):
+def test_patience_is_asked_for_only_where_it_helps(tmp_path, serve, web, rows):
     root = web("host/a.bin", CONTENT)
     (root / "unmounted").symlink_to("/nowhere")
     (tmp_path / "disk").mkdir()
     (tmp_path / "disk" / "b.bin").write_bytes(CONTENT)
     (root / "disk").symlink_to(tmp_path / "disk")
     serve(root, {"host/busy.bin": "500"})
-    run(registry, [{"name": "b.bin", "url": "https://disk/b.bin"}], tmp_path / "out")
+    run(rows, [{"name": "b.bin", "url": "https://disk/b.bin"}], tmp_path / "out")
     for url, sha256, later in (
         ("https://unmounted/a.bin", None, "a link to /nowhere, leads nowhere"),
         ("https://host/a.bin", "0" * 64, "expected 0000"),
         ("https://host/gone.bin", None, "the mirror has no file host/gone.bin"),
     ):
         with pytest.raises(ValueError, match=later) as error:
-            run(registry, [{"name": "a.bin", "url": url, "sha256": sha256}], tmp_path / "out")
+            run(rows, [{"name": "a.bin", "url": url, "sha256": sha256}], tmp_path / "out")
         assert "Waiting does not help" in str(error.value)
         assert "later" not in str(error.value)
     with pytest.raises(ValueError, match=r"HTTP status 500 .*Run the command again later\."):
-        run(registry, [{"name": "a.bin", "url": "https://host/busy.bin"}], tmp_path / "out")
+        run(rows, [{"name": "a.bin", "url": "https://host/busy.bin"}], tmp_path / "out")
 
 
 def test_a_disk_that_is_too_small_is_said_before_the_transfer(tmp_path, serve, web, rows):

@@ -81,7 +81,9 @@ def web(tmp_path):
 def test_a_sign_in_page_with_status_200_is_not_stored_and_the_way_out_is_said(tmp_path, serve, web):
     handler = serve(web("host/a.tsv", PAGE))
     file = {"name": "a.tsv", "url": "https://host/a.tsv"}
-    with pytest.raises(ValueError, match=r"page for browsers \('Sign in - Accounts'\).*put the file to .*a\.tsv yourself.* Take b\.$"):
+    with pytest.raises(
+        ValueError, match=r"page for browsers \('Sign in - Accounts'\).*put the file to .*a\.tsv yourself.* Take b\.$"
+    ):
         run(tmp_path, file, otherwise="Take b.")
     assert not (tmp_path / "out" / "a.tsv").exists()
     assert len(handler.log) == 1  # it would say the same again

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.chain import Product
 from workflow_scripts.command_line import write_json
 from workflow_scripts.config.training import TrainingSettings
+from workflow_scripts.product import Product
 from workflow_scripts.tracking.planned_jobs import PlannedJob, plan
 from workflow_scripts.tracking.why import explain
 
@@ -74,11 +74,15 @@ def test_a_target_that_no_rule_makes_is_an_error_in_snakemakes_words(workflow):
 
 
 def test_a_training_in_a_new_folder_is_compared_with_the_one_that_is_there(tmp_path):
-    def product(rate):
+    def product(rate, version):
         settings = TrainingSettings(batch_size=8, epochs=1, learning_rate=rate, learning_rate_end=1e-4)
-        return Product("finetune", "report", {"stage": "finetune"}, {}, settings)
+        samples = Product("build_mix", "data", "mix", {"samples": "mix"})
+        of_sets = {"coco": "as ever", "genome": version}
+        features = tuple(Product("extract_features", "features", name, {"of": of_sets[name]}) for name in of_sets)
+        parents = {"samples": samples, "features": features}
+        return Product("train_adaptor", "finetune", "report", {"stage": "finetune"}, parents, settings)
 
-    old, new = product(1e-3), product(2e-3)
+    old, new = product(1e-3, "first"), product(2e-3, "second")
     write_json(tmp_path / "results/tiny" / old.path / "definition.json", {"identity": old.identity})
     folder = f"results/tiny/{new.path}"
     job = PlannedJob("train_adaptor", "m", (), (f"{folder}/run.json",), f"Missing output files: {folder}/run.json")
@@ -86,6 +90,9 @@ def test_a_training_in_a_new_folder_is_compared_with_the_one_that_is_there(tmp_p
     assert f"report-{old.id} is there and differs:" in text
     assert "settings.learning_rate: 0.001 there, 0.002 asked for" in text
     assert "batch_size" not in text
+    first, second = (str([one.id for one in each.parents["features"]]) for each in (old, new))
+    assert f"from.features: {first} there, {second} asked for" in text
+    assert "from.samples" not in text
 
 
 def test_the_command_reads_the_scale_from_the_target():

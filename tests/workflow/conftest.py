@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("Snakefile", "config.yaml", "rules", "envs", "scales", "expected", "workflow_scripts")
+COPIED = ("Snakefile", "config.yaml", "rules", "envs", "scales", "catalogue", "expected", "workflow_scripts")
 
 
 @dataclass

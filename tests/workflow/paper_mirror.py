@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 import torch
 
+from workflow_scripts.catalogue.load import load_catalogue
 from workflow_scripts.config.vision import QformerGeometry
 from workflow_scripts.config.world import WorldSettings
 from workflow_scripts.miniature.publish import publish, zipped
-from workflow_scripts.sources.registry import load_registry
 
 WORLD = WorldSettings(
     image_size=48, vision_corpus=1, vision_corpus_validation=1, text_scenes=1, coco_train2017=24, coco_val2017=2,
@@ -34,7 +34,7 @@ KARPATHY_TEST, SHARDS_OF_CC3M = 6, 576
 
 
 def build_mirror(folder: Path) -> None:
-    """Write the mirror: one folder a host, and checksums.json of all that the registry names."""
+    """Write the mirror: one folder a host, and checksums.json of all that the catalogue names."""
     publish(WORLD, folder / "world", processes=1)
     (folder / "world" / "web").rename(folder / "web")
     shutil.rmtree(folder / "world")
@@ -58,20 +58,20 @@ class _Mirror:
         return self.root / parts.netloc / parts.path.lstrip("/")
 
     def put(self, source: str, name: str, content: bytes) -> None:
-        """Store a registered file."""
-        (file,) = (file for file in load_registry().source(source).files if file.name == name)
+        """Store a listed file."""
+        (file,) = (file for file in load_catalogue().source(source).files if file.name == name)
         path = self.path(file.url)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
     def put_folder(self, source: str, folder: Path) -> None:
-        """Store all files of a source from a folder that has them under their registered names."""
-        for file in load_registry().source(source).files:
+        """Store all files of a source from a folder that has them under their listed names."""
+        for file in load_catalogue().source(source).files:
             self.put(source, file.name, (folder / file.name).read_bytes())
 
     def write_checksums(self) -> None:
-        registry = load_registry()
-        files = [file for source in {**registry.data_sets, **registry.models}.values() for file in source.files]
+        catalogue = load_catalogue()
+        files = [file for source in {**catalogue.data_sets, **catalogue.models}.values() for file in source.files]
         there = {file.url: self.path(file.url) for file in files if file.url and self.path(file.url).is_file()}
         sums = {url: hashlib.sha256(path.read_bytes()).hexdigest() for url, path in there.items()}
         (self.root / "checksums.json").write_text(json.dumps(sums))
@@ -114,7 +114,7 @@ def _pictures_and_splits(mirror: _Mirror) -> None:
 
 
 def _member(mirror: _Mirror, source: str, name: str) -> bytes:
-    for file in load_registry().source(source).files:
+    for file in load_catalogue().source(source).files:
         with zipfile.ZipFile(mirror.path(file.url)) as archive:
             if name in archive.namelist():
                 return archive.read(name)
@@ -158,7 +158,7 @@ def _feature_extractor(mirror: _Mirror) -> None:
     vocabulary = "\n".join([*SPECIAL_TOKENS, "a", "boat", "kite", "red", "number", "picture", "of"]) + "\n"
     mirror.put("blip2_feature_extractor", "vocab.txt", vocabulary.encode())
     torch.manual_seed(0)
-    (file,) = (f for f in load_registry().source("blip2_feature_extractor").files if f.name == "vocab.txt")
+    (file,) = (f for f in load_catalogue().source("blip2_feature_extractor").files if f.name == "vocab.txt")
     model = OfflineBlip2Qformer(GEOMETRY, mirror.path(file.url))
     state = model.state_dict()
     vision = {

@@ -58,7 +58,7 @@ def test_a_new_experiment_trains_what_no_other_has_and_stands_in_the_table(proje
     planned = project.planned("experiments")
     assert planned.pop("experiments") == planned.pop("tabulate_experiments") == 1
     assert planned.pop("import_experiments") == planned.pop("render_page_with_experiments") == 1
-    assert planned == {"train_adaptor": 1, "predict": 2, "score_exact_match": 1, "score_vqa": 1}
+    assert planned == {"train_adaptor": 1, "predict": 2, "score": 2}
     project.snakemake("experiments")
 
     folder = project.folder / "results/tiny/experiments"

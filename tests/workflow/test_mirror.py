@@ -8,11 +8,10 @@ import yaml
 from PIL import Image
 
 from workflow_scripts.chain import chains
-from workflow_scripts.config.settings import load_settings, merge
+from workflow_scripts.config.merging import merge
+from workflow_scripts.config.settings import load_settings
 
 pytestmark = pytest.mark.slow
-
-ROLES = {"pretraining": ["flickr8k_train"], "retrieval": "flickr8k_validation", "daquar": "daquar_train"}
 
 
 def jpeg(number):
@@ -46,14 +45,14 @@ def mirror(tmp_path):
 def targets(untouched):
     """The manifests of the image sets, as Snakemake is asked for them."""
     config = yaml.safe_load((untouched.folder / "config.yaml").read_text())
-    settings = load_settings(merge(config, {"scale": "photos", "roles": ROLES}), untouched.folder / "scales")
+    settings = load_settings(merge(config, {"scale": "photos"}), untouched.folder / "scales")
     chain = chains(settings)["report"]
     sets = ("flickr8k_train", "flickr8k_validation", "daquar_train")
     return [f"results/photos/{chain.images(name).path}/manifest.json" for name in sets]
 
 
 def test_what_came_from_a_mirror_is_not_fetched_again_from_another_one(untouched, mirror, targets, tmp_path):
-    config = {"scale": "photos", "roles": yaml.safe_dump(ROLES, default_flow_style=True).strip()}
+    config = {"scale": "photos"}
     first = {"fetch_files": 2, "list_image_urls": 3, "download_images": 3}
     assert untouched.planned(*targets, **config, mirror=mirror) == first
     untouched.snakemake(*targets, **config, mirror=mirror)
@@ -72,7 +71,6 @@ def test_what_came_from_a_mirror_is_not_fetched_again_from_another_one(untouched
 
 def test_a_mirror_that_lacks_a_file_is_one_sentence(untouched, mirror, targets):
     (mirror / "daquar" / "qa.894.raw.train.txt").unlink()
-    roles = yaml.safe_dump(ROLES, default_flow_style=True).strip()
-    output = untouched.snakemake(targets[2], succeeds=False, scale="photos", roles=roles, mirror=mirror)
+    output = untouched.snakemake(targets[2], succeeds=False, scale="photos", mirror=mirror)
     assert "the mirror has no file daquar/qa.894.raw.train.txt" in output
     assert "Traceback" not in output

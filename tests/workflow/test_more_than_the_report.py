@@ -38,7 +38,7 @@ def test_every_one_is_trained_on_what_it_names_and_scored_beside_the_report(expe
     assert runs["mlp", "pretrain"]["trainable_parameters"] > report["trainable_parameters"]
     assert runs["mlp", "finetune"]["initial_adaptor"] == runs["mlp", "pretrain"]["adaptor_sha256"]
 
-    (mixed,) = map(read, scale.glob("data/mixed_pairs-*/manifest.json"))
+    (mixed,) = map(read, scale.glob("data/merged-*/manifest.json"))
     (pairs,) = map(read, scale.glob("data/pairs-*/manifest.json"))
     assert runs["mixed", "pretrain"]["samples"]["count"] == mixed["count"] > pairs["count"]
     assert mixed["tasks"].keys() == {"caption", "vqa", "relationship", "description", "okvqa", "refcoco"}

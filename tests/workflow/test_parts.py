@@ -10,7 +10,8 @@ import yaml
 from conftest import jobs_in
 
 from workflow_scripts.chain import chains
-from workflow_scripts.config.settings import load_settings, merge
+from workflow_scripts.config.merging import merge
+from workflow_scripts.config.settings import load_settings
 from workflow_scripts.features.store import FeatureStore
 
 pytestmark = pytest.mark.slow
@@ -29,7 +30,7 @@ def test_a_part_that_failed_runs_again_alone_and_the_parts_are_what_the_whole_is
     results = project.folder / "results/tiny"
     images, features = folders(parts={"coco_train2014": 2})
     whole_images, whole_features = folders()
-    listed = pq.read_table(next((results / "urls").glob("coco_train2014-*.parquet")))
+    listed = pq.read_table(next((results / "urls").glob("coco_train2014-*/urls.parquet")))
     addresses = [url.split("://")[1] for url in listed["url"].to_pylist()]
     (faults,) = results.glob("world/*/faults.json")
     as_published = faults.read_text()
@@ -61,7 +62,7 @@ def _manifest(folder):
 
 def test_parts_of_an_unknown_set_and_more_parts_than_shards_are_a_sentence(project):
     output = project.snakemake("--dry-run", succeeds=False, parts="{coco: 2}")
-    assert "parts: coco is no image set of this scale; it has coco_train2017," in output
+    assert "parts: The catalogue has no image set 'coco'; " in output
     images, _ = folders(parts={"coco_train2014": 3})
     target = f"results/tiny/{images}/manifest.json"
     output = project.snakemake(target, succeeds=False, parts="{coco_train2014: 3}")

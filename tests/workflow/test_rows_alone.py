@@ -8,7 +8,8 @@ import yaml
 from PIL import Image
 
 from workflow_scripts.chain import chains
-from workflow_scripts.config.settings import load_settings, merge
+from workflow_scripts.config.merging import merge
+from workflow_scripts.config.settings import load_settings
 from workflow_scripts.evaluations import evaluations
 
 pytestmark = pytest.mark.slow

@@ -61,10 +61,10 @@ Shares = Annotated[dict[str, Annotated[float, Field(gt=0, le=1)]], BeforeValidat
 
 def check_shares(shares: dict[str, float]) -> None:
     """Raise ValueError where shares do not add up to 1 or a part is not `data set/task`."""
-    if not shares or abs(sum(shares.values()) - 1) > 1e-9:
-        raise ValueError(f"the shares of parts must add up to 1, got {shares}")
     for part in shares:
         split_part(part)
+    if not shares or min(shares.values()) <= 0 or abs(sum(shares.values()) - 1) > 1e-9:
+        raise ValueError(f"the shares of parts must be above 0 and add up to 1, got {shares}")
 
 
 def split_part(part: str) -> tuple[str, str]:

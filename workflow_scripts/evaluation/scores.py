@@ -4,7 +4,6 @@ import argparse
 import os
 import shlex
 import sys
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,13 +69,13 @@ def break_down(
 
     The interval of a kind of a single image has no width, which the number beside it explains.
     """
-    rows: dict[str, list[int]] = defaultdict(list)
-    for row, kind in enumerate(kinds):
-        rows[kind or "other"].append(row)
+    import pandas  # takes a second
+
+    of_kind = pandas.Series([kind or "other" for kind in kinds], dtype=object)
     names = np.asarray(images, dtype=str)
     found = {}
-    for kind in sorted(rows):
-        one = figure(kind, values[rows[kind]], names[rows[kind]], seed)
+    for kind, rows in sorted(of_kind.groupby(of_kind).indices.items()):
+        one = figure(kind, values[rows], names[rows], seed)
         found[kind] = {"value": one["value"], "n": one["n"], "ci95": one["ci95"] or [one["value"]] * 2}
     return found
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from workflow_scripts.chain import Chain, Product, all_products, chains
+from workflow_scripts.chain import Chain, all_products, chains
 from workflow_scripts.command_line import read_json
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.config.vision import QformerGeometry
@@ -18,6 +18,7 @@ from workflow_scripts.planning import measured
 from workflow_scripts.planning.flops import LanguageModel, adaptor_step, low_rank_step, online_features
 from workflow_scripts.planning.geometry import language_model_of_folder
 from workflow_scripts.planning.machines import Machine
+from workflow_scripts.product import Product
 
 # Assumptions that are none of a machine's: how fast files and pictures are read.
 DISK_BYTES_PER_SECOND = 1e9

@@ -16,7 +16,7 @@ def known() -> dict[str, Any]:
 
 
 def known_language_model(name: str) -> dict[str, Any]:
-    """Return the geometry of the row whose key is in a registry's name, letters and digits alone compared."""
+    """Return the geometry of the row whose key is in a model's name in the catalogue, by letters and digits alone."""
     plain = "".join(character for character in name.lower() if character.isalnum())
     for key, row in known()["language_models"].items():
         if key in plain:

@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 
 from workflow_scripts.command_line import run_command
-from workflow_scripts.config.settings import Settings, load_settings, merge
+from workflow_scripts.config.merging import merge
+from workflow_scripts.config.settings import Settings, load_settings
 from workflow_scripts.planning.context import Context
 from workflow_scripts.planning.estimate import Stage
 from workflow_scripts.planning.machines import THIS_CPU, find_machine, load_machines

@@ -9,9 +9,10 @@ import numpy as np
 
 from workflow_scripts.catalogue.benchmarks import CAPTION, Tokens, split_part
 from workflow_scripts.catalogue.data_sets import Expected
-from workflow_scripts.chain import Chain, Product
+from workflow_scripts.chain import Chain
 from workflow_scripts.command_line import read_json
 from workflow_scripts.planning.known import known
+from workflow_scripts.product import Product
 
 IMAGE_TOKENS = 32
 

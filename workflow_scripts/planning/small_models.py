@@ -1,11 +1,11 @@
 """The trainings of the frozen models that a scale makes itself."""
 
-from workflow_scripts.chain import Product
 from workflow_scripts.planning.context import STEP_SECONDS, Context
 from workflow_scripts.planning.estimate import FORMULA, MEASURED, UNKNOWN, Job, Stage
 from workflow_scripts.planning.flops import clip_pair, feature_extraction, q_former_image, q_former_text, vision_encoder
 from workflow_scripts.planning.geometry import language_model_of
 from workflow_scripts.planning.sizes import images_of
+from workflow_scripts.product import Product
 
 # A step forward and backward through trained weights is three times a step forward.
 TRAINED = 3

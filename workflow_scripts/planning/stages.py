@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 
-from workflow_scripts.chain import Product
 from workflow_scripts.config.evaluation import PredictSettings
 from workflow_scripts.evaluations import evaluations
 from workflow_scripts.files.walk import find_all
@@ -25,6 +24,7 @@ from workflow_scripts.planning.memory import extraction_memory
 from workflow_scripts.planning.sizes import images_of, questions_of
 from workflow_scripts.planning.small_models import small_model_stages
 from workflow_scripts.planning.trainings import training_stage
+from workflow_scripts.product import Product
 
 # Assumption: shorter side in pixels of images that are stored as they are; COCO's are 640 by 480 or so.
 ORIGINAL_SIZE = 480

@@ -25,8 +25,9 @@ def origin(source: Source) -> str:
     """Return where a source comes from: the address of its first file, and how many more there are."""
     first = source.files[0]
     more = f" and {len(source.files) - 1} more" if len(source.files) > 1 else ""
-    place = f"<{first.url}>" if first.url else f"package `{first.package}`"
-    return place + more
+    if first.url:
+        return f"<{first.url}>{more}"
+    return (f"package `{first.package}`" if first.package else f"`{first.file}`") + more
 
 
 def fetch_command(name: str, is_model: bool) -> str:
@@ -36,13 +37,17 @@ def fetch_command(name: str, is_model: bool) -> str:
     return f"`python -m workflow_scripts.sources.fetch_files --source {name} --output DIR`"
 
 
+def _is_miniature(source: Source) -> bool:
+    # What the miniature world publishes is nowhere on the web (RFC 2606 keeps .example free).
+    return (urlsplit(source.files[0].url or "").hostname or "").endswith(".example")
+
+
 def render(catalogue: Catalogue) -> str:
-    """Return the table, data sets first, in the order of the catalogue."""
+    """Return the table, data sets first, in the order of the catalogue, of all rows that have files of their own."""
     lines = ["| name | what | licence | size | source | command |", "|---|---|---|---:|---|---|"]
     rows = [(name, source, False) for name, source in catalogue.data_sets.items()]
     rows += [(name, source, True) for name, source in catalogue.models.items()]
-    # What the miniature world publishes is nowhere on the web (RFC 2606 keeps .example free).
-    rows = [row for row in rows if not (urlsplit(row[1].files[0].url or "").hostname or "").endswith(".example")]
+    rows = [row for row in rows if row[1].files and not _is_miniature(row[1])]
     for name, source, is_model in rows:
         what = source.title + (" (needs a token)" if source.gated else "") + (" †" if source.unverified else "")
         cells = (f"`{name}`", what, source.licence, human_size(source), origin(source), fetch_command(name, is_model))

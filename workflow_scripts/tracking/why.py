@@ -5,6 +5,7 @@ from the one that is there.
 """
 
 import argparse
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Any
 
 import yaml
 
-from workflow_scripts.chain import Product, chains
+from workflow_scripts.chain import chains
 from workflow_scripts.command_line import read_json, run_command
 from workflow_scripts.config.settings import load_settings
+from workflow_scripts.product import Product
 from workflow_scripts.tracking.compare import differences
 from workflow_scripts.tracking.planned_jobs import PlannedJob, plan
 
@@ -105,14 +107,15 @@ def _differences_of_definition(job: PlannedJob, products: Mapping[str, Product],
     newest = max(siblings, key=lambda path: path.stat().st_mtime, default=None)
     if newest is None:
         return []
-    rows = differences(read_json(newest)["identity"], _plain(product.identity))
+    rows = differences(read_json(newest)["identity"], _as_written(product.identity))
     return [f"{newest.parent.name} is there and differs:"] + [
         f"  {row.name}: {row.a or 'nothing'} there, {row.b or 'nothing'} asked for" for row in rows
     ]
 
 
-def _plain(identity: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: dict(value) if isinstance(value, Mapping) else value for key, value in identity.items()}
+def _as_written(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """An identity as definition.json has it, lists in place of tuples."""
+    return json.loads(json.dumps(identity))
 
 
 def trainings(config: Mapping[str, Any], scales: Path) -> dict[str, Product]:
