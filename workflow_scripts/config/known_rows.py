@@ -45,7 +45,7 @@ def check_rows(scale: Scale, rows: Catalogue, prefix: str) -> None:
                 f"{prefix}benchmarks.{name} is asked after {' and '.join(stages)}, stages that this scale has not; it "
                 f"has {', '.join(scale.stages)}."
             )
-    for key in ("parts", "maximum_images", "picture_archives"):
+    for key in ("parts", "maximum_images", "picture_archives", "image_sizes"):
         for name in getattr(scale, key):
             check(key, rows.image_set, name)
     for name in scale.picture_archives.values():
