@@ -21,7 +21,7 @@ SLURM_PACKAGES := slurmctld slurmd slurm-client munge
 
 SERVED = $(if $(PORT),--port $(PORT)) $(if $(HOSTS),--allowed-hosts $(HOSTS))
 
-.PHONY: help env reproduce plan dry-run demo survey test test-fast test-browser chromium slurm slurm-test slurm-test-long check-full-size lint mlflow mlflow-import clean-results environment-files
+.PHONY: help env reproduce plan verify-sources dry-run demo survey test test-fast test-browser chromium slurm slurm-test slurm-test-long check-full-size lint mlflow mlflow-import clean-results environment-files
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -48,6 +48,9 @@ reproduce: env ## run the whole workflow at SCALE (that of config.yaml) and say 
 
 plan: env ## what SCALE costs on MACHINE (8x24gb, 8xa100, 1xh100, this-cpu), stage by stage, and what does not fit
 	@python -m workflow_scripts.planning.plan --machine $(MACHINE) --config scale=$(SCALE) $(CONFIG)
+
+verify-sources: env ## ask every address of the catalogue what it gives, in a minute; UPDATE=1 writes day and sizes into its rows
+	@python -m workflow_scripts.sources.verify $(if $(UPDATE),--update) $(if $(SOURCES),--source $(SOURCES))
 
 dry-run: env ## which jobs would run, and why, without running them
 	snakemake --dry-run --cores $(CORES) --config scale=$(SCALE) $(CONFIG)

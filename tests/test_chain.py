@@ -57,6 +57,32 @@ def test_parts_are_those_of_the_set_that_names_them_and_of_its_features():
     assert photos.parts_of(photos.features("flickr8k_train")) == 1, "features of tokens are of the whole set"
 
 
+def test_an_image_set_is_stored_at_a_size_of_its_own_and_no_other_set_with_it():
+    before, after = chain_of(), chain_of(image_sizes={"coco_val2017": "original"})
+    assert before.images("coco_val2017").path != after.images("coco_val2017").path
+    assert before.features("coco_val2017").path != after.features("coco_val2017").path
+    assert before.images("coco_train2017").path == after.images("coco_train2017").path
+    assert before.benchmark("coco_retrieval").path != after.benchmark("coco_retrieval").path
+    with pytest.raises(ValueError, match=r"image_sizes.*no image set 'coco_val'"):
+        chain_of(image_sizes={"coco_val": 336})
+    with pytest.raises(ValueError, match="image_sizes"):
+        chain_of(image_sizes={"coco_val2017": "as it is"})
+
+
+def test_the_paper_s_scale_evaluates_retrieval_as_blip_2_does_and_no_other_scale_does():
+    paper = chain_of(scale="paper")
+    assert paper.images("coco_karpathy_test").settings.image_size == "original"
+    assert paper.images("coco_val2014").settings.image_size == paper.images("coco_train2017").settings.image_size == 224
+    assert paper.feature_extractor.settings.max_text_length == 35
+    assert {name for name, row in paper.rows.benchmarks.items() if row.clean != "paper"} == {"coco_karpathy_retrieval"}
+    assert paper.benchmark("coco_karpathy_retrieval").definition["clean"] == "lavis"
+    for scale in ("tiny", "mini", "photos"):
+        chain = chain_of(scale=scale)
+        assert "coco_karpathy_retrieval" not in chain.benchmarks
+        assert not chain.scale.image_sizes
+        assert all("clean" not in chain.benchmark(name).definition for name in chain.benchmarks)
+
+
 def test_a_changed_world_changes_everything():
     before, after = chain_of(), chain_of(world={"seed": 12345})
     for name in ("world", "feature_extractor", "language_model", "clip", "index"):

@@ -22,6 +22,7 @@ CHANGES = {
     "tiny": {
         "world": {"seed": 2},
         "download": {"jpeg_quality": 90},
+        "image_sizes": {"coco_val2017": "original"},
         "filter": {"maximum_tokens": 90},
         "maximum_images": {"coco_train2014": 20},
         "parts": {"coco_train2017": 2},

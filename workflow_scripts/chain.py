@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from workflow_scripts.catalogue.benchmarks import Benchmark, split_part
 from workflow_scripts.catalogue.data_sets import SplitName
 from workflow_scripts.catalogue.load import Catalogue
-from workflow_scripts.config.data import SamplesSettings
+from workflow_scripts.config.data import DownloadSettings, SamplesSettings
 from workflow_scripts.config.scale import Scale
 from workflow_scripts.config.settings import Settings
 from workflow_scripts.product import Product
@@ -85,7 +85,12 @@ class Chain:
         if image_set in self.scale.parts:
             rule = "join_images"
         parents = {"urls": self.urls(image_set)}
-        return Product(rule, "images", image_set, definition, parents, self.scale.download, beside)
+        return Product(rule, "images", image_set, definition, parents, self.download_of(image_set), beside)
+
+    def download_of(self, image_set: str) -> DownloadSettings:
+        """How the images of a set are stored: as all are, or at a size of their own."""
+        size = self.scale.image_sizes.get(image_set, self.scale.download.image_size)
+        return self.scale.download.model_copy(update={"image_size": size})
 
     def archive_of(self, image_set: str) -> str | None:
         """The data set whose archive holds the images of a set; None where they are fetched by URL."""
@@ -260,9 +265,14 @@ class Chain:
             "benchmark": name,
             "split": split,
             "parts": [{"share": share, **self._part(part, split)} for part, share in parts.items()],
+            **self._cleaned(name),
         }
         parents = {**self._read(parts, split), **self._splits}
         return Product("build_benchmark", "questions", name, definition, parents, settings)
+
+    def _cleaned(self, benchmark: str) -> dict[str, str]:
+        clean = self.rows.benchmark(benchmark).clean
+        return {} if clean == "paper" else {"clean": clean}
 
     def _parts(self, benchmark: str) -> dict[str, float]:
         return self.scale.benchmarks[benchmark].shares or self.rows.benchmark(benchmark).parts

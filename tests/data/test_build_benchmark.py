@@ -138,6 +138,15 @@ def test_retrieval_asks_with_the_first_caption_of_each_image(tmp_path, annotatio
     assert manifest["removed"] == {"picture could not be fetched": 1}
 
 
+def test_table_1_asks_with_captions_as_lavis_cleans_them(tmp_path, annotations, image_set):
+    sentences = [{"sentid": 1, "raw": "A man's hat,\non a well-used (red) chair.\n"}, {"sentid": 2, "raw": "Two."}]
+    image = {"cocoid": 7, "filename": "COCO_val2014_000000000007.jpg", "split": "test", "sentences": sentences}
+    folder = annotations("karpathy", {"dataset_coco.json": {"images": [image]}})
+    images = image_set("coco_karpathy_test", ["000000000007"])
+    rows, _ = run(tmp_path, "coco_karpathy_retrieval", "karpathy", folder, images)
+    assert [row["answers"] for row in rows] == [["a man's hat,\non a well-used red chair", "two"]]
+
+
 def test_colour_matched_questions_know_their_group(tmp_path, annotations, image_set):
     images = [{"id": n, "file_name": f"{n:012d}.jpg", "width": 9, "height": 9} for n in (1, 2)]
     texts = captions(1, "A cat.", group="00000") + captions(2, "A dog.", group="00000")

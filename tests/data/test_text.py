@@ -1,6 +1,7 @@
 import pytest
 
 from workflow_scripts.data.text import (
+    caption_of_lavis,
     collapse_whitespace,
     count_tokens,
     expression_kind,
@@ -29,6 +30,24 @@ from workflow_scripts.data.text import (
 )
 def test_captions_lose_case_and_punctuation_but_commas(raw, expected):
     assert normalise_caption(raw) == expected
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "A man's hat, on A-B.\n",
+        'Two  "red" (and #blue) boats: one; two~ ...!',
+        "a caption\non two lines\n",
+        " * ",
+        "word " * 60,
+        "What is this? Don't\t\tknow",
+    ],
+)
+def test_captions_of_retrieval_are_those_that_lavis_s_own_processor_gives(raw):
+    from lavis.processors.blip_processors import BlipCaptionProcessor
+
+    assert caption_of_lavis(raw) == BlipCaptionProcessor()(raw)
+    assert caption_of_lavis(caption_of_lavis(raw)) == caption_of_lavis(raw)
 
 
 def test_normalising_twice_changes_nothing():

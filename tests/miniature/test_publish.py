@@ -122,6 +122,31 @@ def test_coco_is_read_by_the_reader_of_coco_oddities_included(read):
     assert not removed_of_val
 
 
+def test_files_are_packed_written_and_served_as_oddly_as_the_real_ones(world, annotations, read):
+    web = world / "web"
+
+    def members(source):
+        (file,) = load_catalogue().source(source).files
+        return zipfile.ZipFile(web / file.url.split("://")[1]).namelist()
+
+    assert "__MACOSX/cc_sbu_align/filter_cap.json" in members("minigpt4")
+    assert any(name.endswith(".jpg.1") for name in members("minigpt4"))
+    assert "__MACOSX/refcoco/instances.json" in members("refcoco")
+    assert b"U\x08sent_ids" in (annotations / "refcoco/refcoco/refs(unc).p").read_bytes(), "strings of Python 2"
+    instances = json.loads((annotations / "refcoco/refcoco/instances.json").read_bytes())
+    assert {one["coco_url"] for one in instances["images"]} == {
+        f"http://mscoco.org/images/{one['id']}" for one in instances["images"]
+    }
+    ids = json.loads((annotations / "minigpt4/cc_sbu_align/filter_cap.json").read_bytes())["annotations"]
+    assert {type(one["image_id"]) for one in ids} == {int, str}
+    faults = json.loads((world / "faults.json").read_text())
+    moved = next(address for address, fault in faults.items() if fault == "moved")
+    assert (web / f"moved.{moved}").read_bytes() == (web / moved).read_bytes()
+    assert "no_ranges" in faults.values()
+    second = load_catalogue().source("conceptual_captions").files[0].archive_url
+    assert (web / second.split("://")[1]).read_bytes().startswith(b"<!DOCTYPE html>")
+
+
 def test_every_listed_picture_is_on_the_web_and_shows_its_scene(world, read, scenes):
     splits = [("visual_genome", "train"), ("coco_annotations_2017", "train"), ("refcoco", "train")]
     splits += [("okvqa", "train"), ("okvqa", "test")]
@@ -157,7 +182,8 @@ def test_the_web_captions_have_as_many_dead_links_as_asked(world, read):
     _, removed, images = read("conceptual_captions")
     assert removed == {"line without a tab": 1}
     faults = json.loads((world / "faults.json").read_text())
-    kinds = Counter(kind for kind in faults.values() if kind not in ("slow", "500_once", "500_twice", "cut_off_once"))
+    alive = ("slow", "500_once", "500_twice", "cut_off_once", "moved", "no_ranges")
+    kinds = Counter(kind for kind in faults.values() if kind not in alive)
     gone = sum(".invalid/" in url for url in images.values())
     assert sum(kinds.values()) + gone == 40
     assert {"404", "410", "500", "hang", "html", "truncated", "oversized", "cut_off"} == set(kinds)

@@ -315,6 +315,38 @@ def test_pictures_of_an_archive_become_the_same_shards(tmp_path):
         assert len(tar.getnames()) == 6
 
 
+def test_a_set_that_is_kept_as_it_is_has_the_very_files_and_only_turns_and_converts_what_it_has_to(tmp_path):
+    folder = tmp_path / "annotations"
+    folder.mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    files = {
+        "plain": jpeg(picture(1, (640, 480)), quality=71),
+        "grey": jpeg(picture(2, (300, 400)).convert("L")),
+        "turned": jpeg(picture(3, (640, 480)), exif=exif),
+        "cmyk": jpeg(picture(4, (100, 80)).convert("CMYK")),
+        "cut": jpeg(picture(5, (640, 480)))[:2000],
+    }
+    for name, content in files.items():
+        (folder / f"{name}.jpg").write_bytes(content)
+    output = tmp_path / "images" / "set"
+    flags = {"--pictures": folder, "--image-set": "set", "--output": output}
+    flags["--settings"] = '{"image_size": "original"}'
+    pack_images.main([str(word) for flag in flags.items() for word in flag])
+    with tarfile.open(output / "shards" / "00000.tar") as tar:
+        about = {json.loads(tar.extractfile(m).read())["id"]: m.name for m in tar if m.name.endswith(".json")}
+        stored = {key: tar.extractfile(name.replace(".json", ".jpg")).read() for key, name in about.items()}
+    assert stored.keys() == {"plain", "grey", "turned", "cmyk"}
+    assert all(stored[name] == files[name] for name in ("plain", "grey"))
+    sizes = {name: Image.open(io.BytesIO(content)).size for name, content in stored.items()}
+    assert sizes == {"plain": (640, 480), "grey": (300, 400), "turned": (480, 640), "cmyk": (100, 80)}
+    assert Image.open(io.BytesIO(stored["cmyk"])).mode == "RGB"
+    image_set = ImageSet.open(output)
+    assert list(image_set.failed) == ["cut"]
+    assert (image_set.images["plain"]["width"], image_set.images["plain"]["original_width"]) == (640, 640)
+    assert image_set.manifest["settings"]["image_size"] == "original"
+
+
 def test_of_an_archive_only_the_listed_pictures_are_stored_and_missing_ones_are_counted(tmp_path):
     folder = tmp_path / "annotations"
     (folder / "all" / "__MACOSX").mkdir(parents=True)

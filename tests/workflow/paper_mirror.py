@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import shutil
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -19,6 +20,9 @@ from workflow_scripts.catalogue.load import load_catalogue
 from workflow_scripts.config.vision import QformerGeometry
 from workflow_scripts.config.world import WorldSettings
 from workflow_scripts.miniature.publish import publish, zipped
+
+sys.path.insert(0, str(Path(__file__).parent))
+from odd_files import make_odd, serve_a_page
 
 WORLD = WorldSettings(
     image_size=48, vision_corpus=1, vision_corpus_validation=1, text_scenes=1, coco_train2017=24, coco_val2017=2,
@@ -46,7 +50,9 @@ def build_mirror(folder: Path) -> None:
     _clip(mirror, "clip_vit_large_patch14", 32)
     _clip(mirror, "clip_vit_large_patch14_336", 48)
     _language_model(mirror)
+    make_odd(mirror.root)
     mirror.write_checksums()
+    serve_a_page(mirror.root)
 
 
 class _Mirror:

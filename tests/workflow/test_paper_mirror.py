@@ -87,6 +87,29 @@ def test_pictures_of_the_snapshot_are_counted_with_those_that_are_none(finished_
     assert pairs["removed"]["caption is empty"] >= len(range(9, SHARDS_OF_CC3M, 100))
 
 
+def test_odd_files_lose_nothing_that_the_real_ones_would_not_lose(finished_paper):
+    manifests = {
+        path.parent.name.rpartition("-")[0]: json.loads(path.read_text())
+        for path in finished_paper.glob("images/*/manifest.json")
+    }
+    failures = {name: manifest["failures"] for name, manifest in manifests.items() if manifest["failures"]}
+    assert failures.pop("cc3m_snapshot")
+    broken = "truncated or damaged picture"
+    assert failures == {"coco_train2014": {"not a picture": 1, broken: 1}, "visual_genome": {broken: 2}}
+    assert manifests["minigpt4"]["count"] == 24
+    (repeated,) = (key for key in stored(finished_paper, "cc3m_snapshot") if "-" in key)
+    assert repeated == "000200000-cc3m-train-0021"
+    sizes = {row["width"] for row in stored(finished_paper, "coco_karpathy_test").values()}
+    assert sizes == {48}, "Karpathy's test images are as they came, where others are made 32 pixels small"
+    assert {row["width"] for row in stored(finished_paper, "coco_val2014").values()} == {32}
+
+
+def stored(results, image_set):
+    """The stored images of a set, by id."""
+    rows = pq.read_table(only(results, f"images/{image_set}-*/images.parquet")).to_pylist()
+    return {row["id"]: row for row in rows}
+
+
 def test_the_clean_experiment_trains_on_no_picture_that_evaluations_ask_about(finished_paper):
     lists = [json.loads(path.read_text()) for path in finished_paper.glob("exclusions/exclusions-*/exclusions.json")]
     assert [excluded["evaluations"]["karpathy test"] for excluded in lists] == [KARPATHY_TEST] * 2

@@ -85,6 +85,10 @@ class Benchmark(Section):
     parts: Shares = Field(description="What is asked, with the share of each part.")
     scorer: str = Field(description="Module evaluation/score_<scorer>.py.")
     scorer_options: list[str] = Field([], description="More options of the scorer's command.")
+    clean: Literal["paper", "lavis"] = Field(
+        "paper",
+        description="Captions that are asked with: as the paper filters those of training, or as LAVIS evaluates.",
+    )
     captions: Literal["first", "all"] = Field("first", description="Retrieval: captions of an image that search.")
     reranked: bool = Field(True, description="Retrieval: whether the best images are ranked again, where a scale does.")
     asked: list[Asked] | None = Field(None, min_length=1, description="Null asks after every stage.")

@@ -1,6 +1,6 @@
 """Settings of download, caption filter, samples and benchmarks."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -8,12 +8,15 @@ from workflow_scripts.catalogue.benchmarks import CAPTION, check_shares, split_p
 from workflow_scripts.config.base import Section
 from workflow_scripts.config.evaluation import PredictSettings
 
+ImageSize = Annotated[int, Field(ge=16, le=2048)] | Literal["original"]
+"""Pixels of the shorter side in the shards, with the aspect ratio kept; "original" stores JPEGs as they are."""
+
 
 class DownloadSettings(Section):
     """How the pictures of an image set are fetched and stored."""
 
-    image_size: int = Field(
-        224, ge=16, le=2048, description="Pixels of the shorter side in the shards; the aspect ratio is kept."
+    image_size: ImageSize = Field(
+        224, description="Pixels of the shorter side in the shards; the aspect ratio is kept. original: as it is."
     )
     jpeg_quality: int = Field(95, ge=1, le=100, description="Quality of the re-encoded JPEGs.")
     samples_per_shard: int = Field(10_000, ge=2, le=100_000, description="Rows of the URL list in a shard.")

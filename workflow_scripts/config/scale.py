@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from workflow_scripts.catalogue.load import nearest
 from workflow_scripts.config.base import Section
-from workflow_scripts.config.data import BenchmarkSettings, DownloadSettings, FilterSettings, SamplesSettings
+from workflow_scripts.config.data import BenchmarkSettings, DownloadSettings, FilterSettings, ImageSize, SamplesSettings
 from workflow_scripts.config.evaluation import PredictSettings
 from workflow_scripts.config.jobs import JobSettings, PreflightSettings
 from workflow_scripts.config.language import LanguageModelSettings
@@ -65,6 +65,9 @@ class Scale(Section):
         {}, description="Data sets whose archives hold the pictures of image sets that are fetched by URL otherwise."
     )
     download: DownloadSettings
+    image_sizes: dict[str, ImageSize] = Field(
+        {}, description="download.image_size of single image sets; original stores JPEGs as they are."
+    )
     filter: FilterSettings
     pretrained: PretrainedModels = PretrainedModels()
     feature_extractor: FeatureExtractorSettings | None = Field(

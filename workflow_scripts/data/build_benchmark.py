@@ -25,6 +25,7 @@ def ask(
     shares: Mapping[str, float],
     settings: BenchmarkSettings,
     removed: Counter[str],
+    clean: str = "paper",
 ) -> list[Row]:
     """Return the questions of all parts, one part after the other; what was left out is counted in `removed`.
 
@@ -37,7 +38,7 @@ def ask(
     for data_set in dict.fromkeys(split_part(part)[0] for part in shares):
         source = sources[data_set]
         parts = [part for part in shares if split_part(part)[0] == data_set]
-        for wording, records in source.records_of(catalogue, parts, rng, removed):
+        for wording, records in source.records_of(catalogue, parts, rng, removed, clean):
             tables[wording.part] = QuestionTable(source, wording, records, removed)
     counts: Mapping[str, int | None] = dict.fromkeys(shares, settings.questions)
     if len(shares) > 1:
@@ -80,11 +81,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     settings = BenchmarkSettings.model_validate_json(arguments.settings)
     catalogue = load_catalogue(arguments.catalogue)
-    shares = settings.shares or catalogue.benchmark(arguments.benchmark).parts
+    row = catalogue.benchmark(arguments.benchmark)
+    shares = settings.shares or row.parts
     split: SplitName = "validation" if arguments.split == "dev" else arguments.split
     sources = open_sources(catalogue, arguments.source, shares, split, arguments.split_file)
     removed: Counter[str] = Counter()
-    questions = dataset_of(ask(catalogue, sources, shares, settings, removed))
+    questions = dataset_of(ask(catalogue, sources, shares, settings, removed, row.clean))
     del removed[HELD_OUT]  # an evaluation asks about what is held out, and all else is of another split
     more = {
         "benchmark": arguments.benchmark,

@@ -29,7 +29,7 @@ def address(url_or_name: str, name: str, image_set: ImageSet) -> str:
         return url_or_name
     if image_set.mirror_images:
         return image_set.mirror_images + quote(url_or_name)
-    path, part, query = url_or_name.partition(".tar?offset=")
+    path, part, query = url_or_name.partition("?offset=")
     return f"archive://{name}/{quote(path)}{part}{query}"
 
 

@@ -80,13 +80,18 @@ class PartSource:
         }
 
     def records_of(
-        self, catalogue: Catalogue, parts: Iterable[str], rng: random.Random, removed: Counter[str]
+        self,
+        catalogue: Catalogue,
+        parts: Iterable[str],
+        rng: random.Random,
+        removed: Counter[str],
+        clean: str = "paper",
     ) -> Iterator[tuple[Wording, Iterable[Record]]]:
         """Yield for each part how it is worded, and its records; those of a single part are read one after the other.
 
         What the reader left out is counted in `removed`, and so are records of other splits.
         """
-        wordings = [Wording(catalogue, part, rng) for part in parts]
+        wordings = [Wording(catalogue, part, rng, clean) for part in parts]
         natives = [wording.native for wording in wordings]
         kept = self._kept(natives, removed)
         if len(wordings) == 1:

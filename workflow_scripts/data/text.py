@@ -31,6 +31,19 @@ def normalise_caption(text: str) -> str:
     return _WHITESPACE.sub(" ", _COMMAS.sub(", ", "".join(kept))).strip(" ,")
 
 
+_LAVIS_MARKS = re.compile(r'[.!"()*#:;~]')
+_LAVIS_WORDS = 50
+
+
+def caption_of_lavis(text: str) -> str:
+    """Clean a caption as LAVIS evaluates retrieval (`blip_caption`): lower case, without the marks . ! " ( ) * # : ; ~
+
+    Commas, hyphens and apostrophes stay; more than 50 words are cut off.
+    """
+    text = re.sub(r"\s{2,}", " ", _LAVIS_MARKS.sub(" ", text.lower())).rstrip("\n").strip(" ")
+    return " ".join(text.split(" ")[:_LAVIS_WORDS])
+
+
 def normalise_query(text: str) -> str:
     """Lower-case a query or an answer and tidy its blanks; its punctuation stays."""
     return collapse_whitespace(text).lower()

@@ -7,9 +7,15 @@ from workflow_scripts.catalogue.benchmarks import CAPTION, Task, split_part
 from workflow_scripts.catalogue.load import Catalogue
 from workflow_scripts.data.boxes import format_box
 from workflow_scripts.data.records import Record
-from workflow_scripts.data.text import normalise_answer, normalise_caption, normalise_query, question_kind
+from workflow_scripts.data.text import (
+    caption_of_lavis,
+    normalise_answer,
+    normalise_caption,
+    normalise_query,
+    question_kind,
+)
 
-_CLEAN = {"caption": normalise_caption, "answer": normalise_answer, "text": normalise_query}
+_CAPTION = {"paper": normalise_caption, "lavis": caption_of_lavis}
 
 
 def choose(templates: Sequence[str], rng: random.Random) -> str:
@@ -24,12 +30,14 @@ class Wording:
         catalogue: holds the rows of the part's task and of the task of the records.
         part: what is worded.
         rng: draws wordings, one after the other.
+        clean: how captions are cleaned, as benchmarks have it.
     """
 
-    def __init__(self, catalogue: Catalogue, part: str, rng: random.Random) -> None:
+    def __init__(self, catalogue: Catalogue, part: str, rng: random.Random, clean: str = "paper") -> None:
         self.part, self.task = part, split_part(part)[1]
         self.native = catalogue.native_task(part)
         self.rng = rng
+        self._clean_caption = _CAPTION[clean]
         self._row: Task = catalogue.task(self.task)
 
     @property
@@ -64,7 +72,7 @@ class Wording:
 
     def caption(self, record: Record) -> str:
         """Return a caption as it stands in a query or an answer."""
-        return normalise_caption(record.said)
+        return self._clean_caption(record.said)
 
     def query(self, record: Record) -> str:
         """Return the query of a record; draws its wording where there are several."""
@@ -87,8 +95,10 @@ class Wording:
         if self._row.answer == "box":
             return self._box(record)
         if self.about_captions:
-            text = normalise_caption(text)
-        return _CLEAN[self._row.answer](text)
+            text = self._clean_caption(text)
+        if self._row.answer == "caption":
+            return self._clean_caption(text)
+        return normalise_answer(text) if self._row.answer == "answer" else normalise_query(text)
 
     def clean_all(self, record: Record, texts: Sequence[str]) -> list[str]:
         """Return all answers of a record, cleaned; a box is one."""

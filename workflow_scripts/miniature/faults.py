@@ -1,7 +1,7 @@
 """Which links of the miniature web do not work, and how."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workflow_scripts.miniature.world_parts import Picture
@@ -49,11 +49,11 @@ def published_url(picture: Picture, fault: str | None) -> str:
     return f"http://gone-{picture.id}.invalid/{picture.path}" if fault == "no_route" else picture.url
 
 
-def faults_file(pictures: Sequence[Picture], faults: dict[str, str], flaky_files: Sequence[str]) -> dict[str, Any]:
-    """Return the content of faults.json: kind by address without its scheme."""
+def faults_file(pictures: Sequence[Picture], faults: dict[str, str], files: Mapping[str, str]) -> dict[str, Any]:
+    """Return the content of faults.json: kind by address without its scheme; `files` is that of files by URL."""
     content = {
         f"{picture.host}/{picture.path}": faults[picture.id]
         for picture in pictures
         if faults.get(picture.id, "no_route") != "no_route"
     }
-    return content | {url.split("://", 1)[1]: "cut_off_once" for url in flaky_files}
+    return content | {url.split("://", 1)[1]: fault for url, fault in files.items()}

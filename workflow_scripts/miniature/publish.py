@@ -23,6 +23,8 @@ from workflow_scripts.config.world import WorldSettings
 from workflow_scripts.miniature import language, publish_coco, publish_genome
 from workflow_scripts.miniature.drawing import draw_scene
 from workflow_scripts.miniature.faults import draw_faults, faults_file, published_url
+from workflow_scripts.miniature.odd_packaging import downloaded_twice, packed_on_a_mac
+from workflow_scripts.miniature.web import HTML
 from workflow_scripts.miniature.world_parts import Oddity, Picture, dump, pictures, write
 
 logger = logging.getLogger("publish")
@@ -110,7 +112,9 @@ def write_annotations(by_set: dict[str, list[Picture]], faults: dict[str, str], 
                 "mscoco_val2014_annotations.json": val_answers,
             }.items()
         },
-        "refcoco": {"refcoco.zip": zipped({"refcoco/refs(unc).p": refs, "refcoco/instances.json": instances})},
+        "refcoco": {
+            "refcoco.zip": zipped(packed_on_a_mac({"refcoco/instances.json": instances, "refcoco/refs(unc).p": refs}))
+        },
         "miniature_extras": {
             "captions_retrieval_validation.json": publish_coco.captions_json(
                 by_set["retrieval_validation"], size, rng("retrieval validation"), odd=False
@@ -154,6 +158,20 @@ def zipped(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -
     return stream.getvalue()
 
 
+def _odd_servers(web: Path) -> dict[str, str]:
+    """How some annotation files are served, by their address: one breaks off, one has moved, one knows no ranges."""
+    sources = {"coco_annotations_2017": "cut_off_once", "visual_genome": "moved", "refcoco": "no_ranges"}
+    urls = {load_catalogue().source(name).files[0].url: fault for name, fault in sources.items()}
+    for url, fault in urls.items():
+        if fault == "moved":
+            parts = urlsplit(url)
+            there = (web / parts.netloc / parts.path.lstrip("/")).read_bytes()
+            write(web / f"moved.{parts.netloc}" / parts.path.lstrip("/"), there)
+    page = urlsplit(load_catalogue().source("conceptual_captions").files[0].archive_url)
+    write(web / page.netloc / page.path.lstrip("/"), HTML)
+    return urls
+
+
 def publish(settings: WorldSettings, output: Path, processes: int) -> dict[str, Any]:
     """Write web/, faults.json, checksums.json and scenes.jsonl of a world; returns what published.json says."""
     items = pictures(settings)
@@ -175,6 +193,8 @@ def publish(settings: WorldSettings, output: Path, processes: int) -> dict[str, 
             shipped[picture.path] = content
         elif picture.image_set != "conceptual_captions" or faults.get(picture.id) not in ("404", "410", "no_route"):
             write(building / picture.host / picture.path, content)
+    last = list(shipped)[-1]
+    shipped = packed_on_a_mac(downloaded_twice(shipped, last))
     files["minigpt4"] = {"cc_sbu_align.zip": zipped(shipped, zipfile.ZIP_STORED)}
     checksums = {}
     for data_set, contents in files.items():
@@ -182,8 +202,7 @@ def publish(settings: WorldSettings, output: Path, processes: int) -> dict[str, 
             parts = urlsplit(entry.url)
             write(building / parts.netloc / parts.path.lstrip("/"), contents[entry.name])
             checksums[entry.url] = hashlib.sha256(contents[entry.name]).hexdigest()
-    flaky = load_catalogue().source("coco_annotations_2017").files[0].url
-    write_json(output / "faults.json", faults_file(by_set["conceptual_captions"], faults, [flaky]))
+    write_json(output / "faults.json", faults_file(by_set["conceptual_captions"], faults, _odd_servers(building)))
     write_json(output / "checksums.json", checksums)
     write_atomically(output / "scenes.jsonl", "".join(json.dumps(picture.record()) + "\n" for picture in items))
     building.rename(web)

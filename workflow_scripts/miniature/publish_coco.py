@@ -1,11 +1,11 @@
 """COCO, OK-VQA and RefCOCO files of a world, in the published layouts."""
 
-import pickle
 import random
 from collections.abc import Sequence
 from typing import Any
 
 from workflow_scripts.miniature import knowledge, language
+from workflow_scripts.miniature.odd_packaging import python_2_pickle
 from workflow_scripts.miniature.world_parts import Picture, dump
 
 INFO = {
@@ -178,8 +178,11 @@ def refcoco_files(pictures: Sequence[Picture], size: int, rng: random.Random) ->
     instances = {
         "info": INFO,
         "licenses": LICENCES,
-        "images": image_entries(pictures, size),
+        # The addresses of the published file have been dead since 2017.
+        "images": [
+            {**entry, "coco_url": f"http://mscoco.org/images/{entry['id']}"} for entry in image_entries(pictures, size)
+        ],
         "annotations": annotations,
         "categories": categories,
     }
-    return pickle.dumps(refs, protocol=2), dump(instances)
+    return python_2_pickle(refs), dump(instances)

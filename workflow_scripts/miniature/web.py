@@ -74,9 +74,9 @@ class FaultyWeb(StaticFiles):
         content = path.read_bytes() if path else b""
         self.send_plain(200, content[: len(content) // 2], "image/jpeg")
 
-    def move(self) -> None:
+    def move(self, status: int) -> None:
         """Lead to the same path of another host, `moved.` and this one, as the owners of files do that use a CDN."""
-        self.send_response(302)
+        self.send_response(status)
         self.send_header("Location", f"https://moved.{unquote(self.path).lstrip('/')}")
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -122,7 +122,10 @@ _ANSWERS: dict[str, Callable[[FaultyWeb, int, bool], None]] = {
     "500_once": _failing(1),
     "500_twice": _failing(2),
     "html": lambda web, times, with_body: web.send_plain(200, HTML, "text/html"),
-    "moved": lambda web, times, with_body: web.move(),
+    "moved": lambda web, times, with_body: web.move(302),
+    "moved_for_good": lambda web, times, with_body: web.move(301),
+    "403": lambda web, times, with_body: web.send_plain(403, b"forbidden\n"),
+    "no_head": lambda web, times, with_body: web.serve_file(True) if with_body else web.send_plain(405, b"GET only\n"),
     "no_ranges": lambda web, times, with_body: web.whole(with_body),
     "truncated": lambda web, times, with_body: web.truncated(),
     "oversized": lambda web, times, with_body: web.send_plain(200, oversized_jpeg(), "image/jpeg"),

@@ -26,6 +26,8 @@ from workflow_scripts.planning.small_models import small_model_stages
 from workflow_scripts.planning.trainings import training_stage
 from workflow_scripts.product import Product
 
+# Assumption: shorter side in pixels of images that are stored as they are; COCO's are 640 by 480 or so.
+ORIGINAL_SIZE = 480
 # Assumption: pictures a second that a process of img2dataset downloads (its documentation has 1,350 with 16 of them).
 DOWNLOADS_PER_SECOND = 80
 # Assumption: a job with these many processes fills the link that all jobs share.
@@ -86,7 +88,8 @@ def _downloads(context: Context) -> Stage:
         rules.append(seconds is not None)
         seconds = seconds or images.asked / (DOWNLOADS_PER_SECOND * settings.processes)
         jobs += _part_jobs(context, product, seconds)
-        disk += images.count * settings.image_size**2 * 4 / 3 * BYTES_PER_PIXEL
+        size = chain.download_of(name).image_size
+        disk += images.count * (ORIGINAL_SIZE if size == "original" else size) ** 2 * 4 / 3 * BYTES_PER_PIXEL
         count += images.asked
     note = (
         f"{DOWNLOADS_PER_SECOND} pictures a second assumed for each process; {PROCESSES_THAT_FILL_THE_LINK} of them, "

@@ -122,10 +122,12 @@ def _run_pass(
         str(url_list), "parquet", "url", None, None, None, ["id"], settings.samples_per_shard, done, str(scratch),
         first_shard,
     )  # fmt: skip
+    as_it_is = settings.image_size == "original"
     resizer = StrictResizer(
-        image_size=settings.image_size,
-        resize_mode="keep_ratio",
+        image_size=0 if as_it_is else settings.image_size,
+        resize_mode="no" if as_it_is else "keep_ratio",
         resize_only_if_bigger=False,
+        skip_reencode=as_it_is,
         upscale_interpolation="lanczos",
         downscale_interpolation="area",
         encode_quality=settings.jpeg_quality,

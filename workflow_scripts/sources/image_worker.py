@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from img2dataset.downloader import Downloader
-from img2dataset.resizer import Resizer
+from img2dataset.resizer import ResizeMode, Resizer
 from PIL import ImageFile
 
 from workflow_scripts.files.images import (
@@ -129,7 +129,8 @@ class StrictResizer(Resizer):
         if eight_bits and image.mode in ("RGB", "L") and image.format in ("JPEG", "PNG", "WEBP"):
             orientation, trouble = orientation_of(image)
             if orientation == 1:
-                image.draft(None, (self.image_size, self.image_size))  # the cheapest decoding that reads all
+                if self.resize_mode != ResizeMode.no:
+                    image.draft(None, (self.image_size, self.image_size))  # the cheapest decoding that reads all
                 image.load()
                 return stream, trouble
         turned, trouble = upright(image)

@@ -64,7 +64,7 @@ class _GivenUpError(Exception):
         self.for_good = for_good
 
 
-class _MirroredSession(requests.Session):
+class MirroredSession(requests.Session):
     """Follows redirects to the mirror as well, where the environment names one."""
 
     def get_redirect_target(self, response: requests.Response) -> str | None:
@@ -170,7 +170,7 @@ def _receive(url: str, part: Path, tag: Path, patience: Patience, access: Access
         headers |= {"Range": f"bytes={have}-", "If-Range": tag.read_text()}
     timeout = (patience.timeout_seconds, patience.timeout_seconds)
     with (
-        _MirroredSession() as session,
+        MirroredSession() as session,
         session.get(rewrite_url(url), headers=headers, stream=True, timeout=timeout) as response,
     ):
         if response.status_code == 416:  # a partial file that is longer than the present version

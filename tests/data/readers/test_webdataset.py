@@ -110,7 +110,7 @@ def test_every_member_of_tars_that_people_pack_is_used_or_counted(tmp_path):
         "member without a key": 1,
         "member that is a link or a device": 1,
     }
-    assert webdataset.addresses(tmp_path, "own")["00000"].startswith("archive://own/more/b.TAR?offset=")
+    assert webdataset.images(tmp_path, webdataset.Options())["00000"].startswith("more/b.TAR?offset=")
     content = (tmp_path / rows["v1.0/00001"]["tar"]).read_bytes()
     assert content[rows["v1.0/00001"]["offset"] :][:1] == b"j"
 

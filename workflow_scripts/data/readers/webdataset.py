@@ -38,8 +38,8 @@ class Options(Section):
 def index_samples(folder: Path) -> Counter[str]:
     """List the samples of all tar files in the order of their keys, where that is not done; returns what was left out.
 
-    Keys are webdataset's. Samples without picture or caption, keys that their tar file had already, and members of no
-    sample are counted.
+    Keys are webdataset's. Samples without picture or caption, keys that their tar file had already, and members that
+    are of no sample are counted.
 
     Raises:
         ValueError: there is no tar file, or one is truncated; it is named.
