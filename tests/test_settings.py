@@ -129,3 +129,16 @@ def test_shares_are_replaced_as_a_whole_and_other_settings_beside_them_stay():
     mix = settings(visual_genome_mix={"parts": {"visual_genome/vqa": 1.0}}).values.samples["visual_genome_mix"]
     assert mix.parts == {"visual_genome/vqa": 1.0}
     assert mix.count == 6000
+
+
+def test_files_of_a_users_own_that_are_not_there_stop_before_anything_runs(tmp_path):
+    (tmp_path / "rows.yaml").write_text(
+        "data_sets: {mine: {title: M, reader: table, tasks: [caption], files: [{name: a.csv, file: a.csv}]}}"
+    )
+    config = {"catalogue": str(tmp_path / "rows.yaml"), "samples": {"pairs": {"parts": ["mine/caption"]}}}
+    with pytest.raises(
+        ValueError, match=r"samples\.pairs\.parts: the data set mine names .*a\.csv, which does not exist"
+    ):
+        settings(**config)
+    (tmp_path / "a.csv").write_text("image,caption\n")
+    assert settings(**config).rows.data_set("mine").files[0].file == str(tmp_path / "a.csv")

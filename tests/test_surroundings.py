@@ -82,7 +82,7 @@ def test_snakemake_starts_without_a_home_in_the_environment_that_make_made(tmp_p
     (venv / ".installed").touch()
     subprocess.run(["make", f"VENV={venv}", f"{packages}/image_search_surroundings.pth"], cwd=ROOT, check=True)
     program = f"import site; site.addsitedir({str(packages)!r}); from snakemake.cli import main; main()"
-    for name in ("Snakefile", "config.yaml", "rules", "scales", "expected", "envs", "workflow_scripts"):
+    for name in ("Snakefile", "config.yaml", "rules", "scales", "catalogue", "expected", "envs", "workflow_scripts"):
         (tmp_path / name).symlink_to(ROOT / name)
     done = subprocess.run(
         [sys.executable, "-c", program, "--cores", "1", "--until", "publish", "--config", "scale=tiny"],

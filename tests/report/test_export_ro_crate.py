@@ -32,6 +32,7 @@ def test_every_file_is_described_and_every_described_file_is_there(crate):
     assert described == set(archive.namelist()) - {METADATA}
     assert {part["@id"] for part in entities["./"]["hasPart"]} == described
     assert {"Snakefile", "config.yaml", "scales/mini.yaml", "results/report/index.html"} <= described
+    assert {"catalogue/data_sets.yaml", "catalogue/benchmarks.yaml"} <= described
 
 
 def test_every_reference_leads_to_an_entity_or_to_the_web(crate):

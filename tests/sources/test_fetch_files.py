@@ -317,3 +317,9 @@ def test_a_folder_of_this_machine_is_copied_without_its_images_and_what_it_no_lo
 def test_a_model_that_the_catalogue_has_not_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"has no model 'vicuna'; did you mean vicuna_7b\?"):
         fetch_models.main(["--model", "vicuna", "--output", str(tmp_path)])
+
+
+def test_a_row_that_is_read_from_the_files_of_another_names_that_one(tmp_path):
+    with pytest.raises(ValueError, match="colour_matched has no files of its own; fetch --source miniature_extras"):
+        fetch_files.main(["--source", "colour_matched", "--output", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()

@@ -98,5 +98,6 @@ def test_a_training_in_a_new_folder_is_compared_with_the_one_that_is_there(tmp_p
 def test_the_command_reads_the_scale_from_the_target():
     root = Path(__file__).resolve().parents[2]
     command = [sys.executable, "-m", "workflow_scripts.tracking.why", "results/tiny/report/results.json"]
-    text = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
-    assert text.startswith("results/tiny/report/results.json ")
+    for more in ([], ["--config", "experiments={mixed: {in_report: true}}"]):
+        text = subprocess.run([*command, *more], cwd=root, check=True, capture_output=True, text=True).stdout
+        assert text.startswith("results/tiny/report/results.json ")

@@ -35,9 +35,9 @@ class Project:
         """The jobs that a dry run plans: how many of each rule."""
         return jobs_in(self.snakemake(*targets, "--dry-run", **config))
 
-    def ran(self, **config):
+    def ran(self, *targets, **config):
         """The jobs that a real run ran: how many of each rule."""
-        return jobs_in(self.snakemake(**config))
+        return jobs_in(self.snakemake(*targets, **config))
 
     def replace(self, path, old, new):
         file = self.folder / path

@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import jobs_in
 
 from workflow_scripts.chain import chains
 from workflow_scripts.config.merging import merge
@@ -44,7 +43,7 @@ def test_a_part_that_failed_runs_again_alone_and_the_parts_are_what_the_whole_is
     before = stored.stat()
     faults.write_text(as_published)
     again = {"download_part": 1, "extract_part": 1, "join_images": 1, "join_features": 1}
-    assert jobs_in(project.snakemake(target, **in_parts)) == again
+    assert project.ran(target, **in_parts) == again
     assert (stored.stat().st_ino, stored.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert stored.samefile(results / images / "shards/00000.tar"), "the pictures would lie there twice"
 

@@ -124,12 +124,15 @@ def _load(more: tuple[Path, ...]) -> Catalogue:
     try:
         catalogue = Catalogue.model_validate(rows)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        errors = error.errors(include_url=False)
+        # A misspelt field is missing, too: the field that is there says what was meant.
+        first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
         section, name = (*map(str, first["loc"][:2]), "", "")[:2]
         where = ".".join(map(str, first["loc"]))
         file = origin.get((section, name), FOLDER)
-        hint = _hint(first, section)
-        raise ValueError(f"The catalogue {file} has a mistake at {where}: {first['msg']}{hint}.") from None
+        hint, message = _hint(first, section), first["msg"].removeprefix("Value error, ")
+        message = "there is no such field" if first["type"] == "extra_forbidden" else message
+        raise ValueError(f"The catalogue {file} has a mistake at {where}: {message}{hint or '.'}") from None
     catalogue = _with_figures(_with_own_image_sets(catalogue))
     _check(catalogue, origin)
     return catalogue
@@ -141,8 +144,8 @@ def _hint(error: Any, section: str) -> str:
     model = {"data_sets": DataSet, "image_sets": ImageSet, "models": Source, "tasks": Task, "benchmarks": Benchmark}
     kind = model.get(section)
     if kind is None:
-        return f"; {nearest(str(error['loc'][-1]), SECTIONS)}".rstrip(".")
-    return f"; {nearest(str(error['loc'][-1]), kind.model_fields)}".rstrip(".")
+        return f"; {nearest(str(error['loc'][-1]), SECTIONS)}"
+    return f"; {nearest(str(error['loc'][-1]), kind.model_fields)}"
 
 
 def _files(places: Sequence[Path]) -> list[Path]:

@@ -1,5 +1,6 @@
 """Whether what a scale names is a row of the catalogue, and fits."""
 
+from pathlib import Path
 from typing import Any
 
 from workflow_scripts.catalogue.benchmarks import split_part
@@ -16,8 +17,18 @@ def check_rows(scale: Scale, rows: Catalogue, prefix: str) -> None:
         except ValueError as error:
             raise ValueError(f"{prefix}{key}: {error}") from None
 
+    def there(part: str) -> None:
+        row = rows.data_set(split_part(part)[0])
+        for place in filter(None, [row.folder, *(file.file for file in row.files)]):
+            if not Path(place).exists():
+                raise ValueError(
+                    f"the data set {split_part(part)[0]} names {place}, which does not exist; paths of a row are from "
+                    "the folder of its file."
+                )
+
     for name, samples in scale.samples.items():
         for part in samples.parts:
+            check(f"samples.{name}.parts", there, part)
             check(f"samples.{name}.parts", rows.native_task, part)
             check(f"samples.{name}.parts", rows.images_of, split_part(part)[0], "train")
         for data_set in samples.exclude:
@@ -26,6 +37,7 @@ def check_rows(scale: Scale, rows: Catalogue, prefix: str) -> None:
         check("benchmarks", rows.benchmark, name)
         for part in settings.shares or rows.benchmark(name).parts:
             check(f"benchmarks.{name}", rows.native_task, part)
+            check(f"benchmarks.{name}", there, part)
             check(f"benchmarks.{name}", rows.images_of, split_part(part)[0], scale.evaluation_split)
         stages = rows.benchmark(name).asked_stages
         if stages is not None and not set(stages) & scale.stages.keys():

@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--predictions", type=Path, required=True)
     parser.add_argument("--questions", type=Path, help="benchmark table; its questions must all be answered")
     parser.add_argument("--wordnet", type=Path, help="folder of index.noun, data.noun and noun.exc")
-    add_common_arguments(parser, "daquar.exact_match")
+    add_common_arguments(parser, "exact_match")
     arguments = parser.parse_args(argv)
     if "exact_match" not in arguments.id.split("."):
         raise ValueError(f"--id {arguments.id} must have a part exact_match, whose place wups_0.9 and wups_0.0 take.")

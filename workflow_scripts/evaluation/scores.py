@@ -28,7 +28,7 @@ UNREAD = {
 
 def add_common_arguments(parser: argparse.ArgumentParser, id: str) -> None:
     """The options that every scorer shares; `id` is what its figure is called where nobody names it."""
-    parser.add_argument("--id", default=id, help="id of the figure, e.g. visual_genome.exact_match.after")
+    parser.add_argument("--id", default=id, help="id of the figure, e.g. my_questions.exact_match.after")
     parser.add_argument("--suffix", default="", help="end of the figures' names, e.g. _shuffled_images")
     parser.add_argument("--benchmark", help="what the ids of the benchmark's figures start with; else their first part")
     parser.add_argument("--output", type=Path, required=True, help="the scores.json to write")

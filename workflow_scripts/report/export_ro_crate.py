@@ -40,7 +40,7 @@ def collect_files(root: Path, results: Path) -> dict[str, Path]:
     if not (results / "report" / "index.html").is_file():
         raise ValueError(f"{results} has no report yet, so there is no finished run to export; run the workflow first.")
     code = [root / "Snakefile", root / "config.yaml", root / "LICENSE", root / "envs" / "requirements.lock"]
-    code += [*root.glob("rules/*.smk"), root / "scales" / f"{results.name}.yaml"]
+    code += [*root.glob("rules/*.smk"), *root.glob("catalogue/*.yaml"), root / "scales" / f"{results.name}.yaml"]
     files = {path.relative_to(root).as_posix(): path for path in sorted(code) if path.is_file()}
     report = [results / "report" / name for name in ("index.html", "report.pdf", "results.json")]
     report += [*results.glob("report/tables/*"), *results.glob("report/figures/*")]
@@ -56,7 +56,8 @@ def describe(files: Mapping[str, Path], results: Path) -> dict[str, Any]:
     trainings = [name for name in files if name.endswith("/run.json")]
     start, end = _times(results, records.values())
     outcomes = [name for name in files if name.startswith("results/") and name not in trainings]
-    given = [name for name in ("config.yaml", f"scales/{results.name}.yaml") if name in files]
+    given = [name for name in files if name in ("config.yaml", f"scales/{results.name}.yaml")]
+    given += [name for name in files if name.startswith("catalogue/")]
     actions = [_training(name, files[name], records) for name in trainings]
     run = {
         "@id": "#run",

@@ -111,7 +111,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--pause-seconds", type=float, default=1.0, help="pause after the first failure; doubles")
     parser.add_argument("--timeout-seconds", type=float, default=30.0)
     arguments = parser.parse_args(argv)
-    source = load_catalogue(arguments.catalogue).source(arguments.source).in_form(arguments.from_mirror)
+    rows = load_catalogue(arguments.catalogue)
+    source = rows.source(arguments.source).in_form(arguments.from_mirror)
+    if not source.files:
+        of = rows.data_set(arguments.source).files_of
+        raise ValueError(
+            f"{arguments.source} has no files of its own; fetch --source {of}, whose files it is read from."
+        )
     checksums = read_checksums(arguments.checksums)
     patience = Patience(arguments.attempts, arguments.pause_seconds, arguments.timeout_seconds)
     files = fetch_source(source, arguments.output, patience, checksums)

@@ -15,7 +15,8 @@ import yaml
 
 from workflow_scripts.chain import chains
 from workflow_scripts.command_line import read_json, run_command
-from workflow_scripts.config.settings import load_settings
+from workflow_scripts.config.settings import Settings
+from workflow_scripts.planning.plan import read_configuration
 from workflow_scripts.product import Product
 from workflow_scripts.tracking.compare import differences
 from workflow_scripts.tracking.planned_jobs import PlannedJob, plan
@@ -118,9 +119,8 @@ def _as_written(identity: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(identity))
 
 
-def trainings(config: Mapping[str, Any], scales: Path) -> dict[str, Product]:
+def trainings(settings: Settings) -> dict[str, Product]:
     """The trainings that a configuration asks for, by their folders."""
-    settings = load_settings(config, scales)
     found = (run for chain in chains(settings).values() for run in chain.runs)
     return {f"{settings.results}/{settings.scale}/{run.path}": run for run in found}
 
@@ -134,14 +134,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     given = dict(item.partition("=")[::2] for item in arguments.config)
     root = Path(__file__).resolve().parents[2]
-    config = yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
-    config |= {key: yaml.safe_load(value) for key, value in given.items()}
+    results = given.get("results") or yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))["results"]
     parts = Path(arguments.target).parts
-    if "scale" not in given and len(parts) > 2 and parts[0] == config["results"]:
-        config["scale"] = parts[1]
+    if "scale" not in given and len(parts) > 2 and parts[0] == results:
         arguments.config.append(f"scale={parts[1]}")
     jobs = plan(arguments.target, arguments.config, root)
-    print(explain(arguments.target, jobs, trainings(config, root / "scales"), root))
+    print(explain(arguments.target, jobs, trainings(read_configuration(arguments.config, root)), root))
 
 
 if __name__ == "__main__":
