@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from datetime import date
 from pathlib import Path
 
@@ -99,11 +100,30 @@ def test_each_address_is_asked_without_being_downloaded_and_the_table_says_what_
     assert sum(found["outcomes"].values()) == len(found["addresses"])
     asked = [(command, part) for command, _, part in handler.log if command == "GET"]
     assert asked
-    assert all(part == "bytes=0-0" for _, part in asked)
+    assert all(part in ("bytes=0-0", "bytes=-98") for _, part in asked)
     printed = capsys.readouterr().out
     assert "right.zip and 4 more" in printed
     assert f"{len(CONTENT)} bytes, 7 in the catalogue" in printed
     assert "No address gives 5 files of things at present." in printed
+
+
+def test_a_zip_says_how_many_files_it_has(tmp_path, serve, capsys):
+    path = tmp_path / "web" / "host" / "images.zip"
+    path.parent.mkdir(parents=True)
+    names = {"few": 149, "many": 70_000}
+    for name, count in names.items():
+        with zipfile.ZipFile(path.with_name(f"{name}.zip"), "w") as archive:
+            for number in range(count):
+                archive.writestr(f"{number}", b"")
+    shutil.copyfile(path.with_name("few.zip"), path.with_name("unknown.zip"))
+    handler = serve(tmp_path / "web", {"host/unknown.zip": "no_ranges"})
+    files = [{"name": f"{name}.zip", "url": f"https://host/{name}.zip"} for name in (*names, "unknown")]
+    rows = tmp_path / "rows.yaml"
+    rows.write_text(json.dumps({"data_sets": {"things": {"title": "Things", "files": files}}}))
+    found = run(tmp_path, rows)["addresses"]
+    assert {one["file"]: one["members"] for one in found} == {"few.zip": 149, "many.zip": 70_000, "unknown.zip": None}
+    assert {part for _, _, part in handler.log} == {None, "bytes=-98"}
+    assert "70,149 files in it" in capsys.readouterr().out
 
 
 def test_a_source_without_addresses_is_a_sentence(tmp_path, catalogue):

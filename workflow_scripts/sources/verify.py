@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -34,6 +34,7 @@ OUTCOMES = (RIGHT, MOVED, OTHER_SIZE, PAGE, NOT_ALLOWED, GONE, NO_ANSWER)
 THREADS = 16
 _STATUSES = {401: NOT_ALLOWED, 403: NOT_ALLOWED, 451: NOT_ALLOWED, 404: GONE, 410: GONE}
 _FOR_EVER = (301, 308)
+_END_OF_ZIP = 56 + 20 + 22  # the records at the end of a zip64 file; an older zip has the last one only
 _PAGE_TYPES = ("text/html", "application/xhtml+xml")
 
 
@@ -50,7 +51,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is known of an address; `leads_to` is where it was found, if elsewhere."""
+    """What is known of an address; `leads_to` is where it was found, if elsewhere, `members` are those of a zip."""
 
     source: str
     file: str
@@ -62,6 +63,7 @@ class Answer:
     expected_size: int | None = None
     type: str | None = None
     leads_to: str | None = None
+    members: int | None = None
 
 
 def questions(catalogue: Catalogue, names: Sequence[str] = ()) -> Iterator[Question]:
@@ -88,7 +90,10 @@ def ask(question: Question, timeout: float) -> Answer:
     """Ask for the headers of an address, or for one byte; an error of the network is an answer too."""
     try:
         with MirroredSession() as session:
-            return _judge(question, *_headers(session, question, timeout))
+            answer = _judge(question, *_headers(session, question, timeout))
+            if answer.outcome in (RIGHT, MOVED) and question.file.name.lower().endswith(".zip"):
+                return replace(answer, members=_members(session, question, timeout))
+            return answer
     except requests.RequestException as error:
         return _answer(question, NO_ANSWER, type(error).__name__)
 
@@ -110,6 +115,20 @@ def _headers(session: requests.Session, question: Question, timeout: float) -> t
         else:
             size = answer.headers.get("Content-Length", "")
     return answer, int(size) if size.isdigit() else None
+
+
+def _members(session: requests.Session, question: Question, timeout: float) -> int | None:
+    """How many files a zip has: its last bytes say so. None where the server gives no ranges, or they say nothing."""
+    headers = {"Accept-Encoding": "identity", "Range": f"bytes=-{_END_OF_ZIP}"}
+    with session.get(rewrite_url(question.url), headers=headers, stream=True, timeout=timeout) as answer:
+        end = answer.content if answer.status_code == 206 else b""
+    place, large = end.rfind(b"PK\x05\x06"), end.rfind(b"PK\x06\x06")
+    if place < 0 or len(end) < place + 12:
+        return None
+    count = int.from_bytes(end[place + 10 : place + 12], "little")
+    if count == 0xFFFF and large >= 0:  # zip64 has a record of its own before that
+        return int.from_bytes(end[large + 32 : large + 40], "little")
+    return count
 
 
 def _judge(question: Question, answer: requests.Response, size: int | None) -> Answer:
@@ -156,6 +175,8 @@ def table(answers: Sequence[Answer]) -> str:
         total = f"{sum(size or 0 for size in sizes) / 1e6:.1f} MB" if all(sizes) else "size unknown"
         more = [said] if said else []
         more += [f"leads to {group[0].leads_to}"] if outcome == MOVED else []
+        members = sum(answer.members or 0 for answer in group)
+        more += [f"{members:,} files in it"] if members else []
         where = "second address" if second else "address"
         lines.append((outcome, source, names, where, total, "; ".join(more)))
     widths = [max(len(line[column]) for line in lines) for column in range(5)]
