@@ -31,7 +31,7 @@ env: $(STAMP) $(CACHES).pth ## create .venv from envs/requirements.txt, pinned b
 $(STAMP): envs/requirements.txt envs/requirements.lock envs/without_dependencies.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
 	  echo "error: '$(PYTHON)' is not Python 3.11; install it, or name it: make PYTHON=/path/to/python3.11 env"; exit 1; }
-	@echo "Installing the environment into $(VENV): 232 packages, a few minutes."
+	@echo "Installing the environment into $(VENV): 233 packages, a few minutes."
 	"$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt -c envs/requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r envs/without_dependencies.txt
