@@ -89,6 +89,8 @@ NOWHERE = [
     ({"survey": {"benchmark": "okvka"}}, r"survey\.benchmark: the scale has no benchmark 'okvka'; .* okvqa"),
     ({"roles": {"retrieval": "coco_val2017"}}, "no such setting any more; in its place there is samples"),
     ({"mix_okvqa": {"samples": 3}}, "in its place there is samples: parts with shares"),
+    ({"parts": {"gqa_testdev": 2}}, "parts: this scale reads no images of gqa_testdev; it reads coco_train2017, "),
+    ({"maximum_images": {"coco": 2}}, "maximum_images: The catalogue has no image set 'coco'"),
     ({"catalogue": "nowhere.yaml"}, "catalogue: there is no file or folder .*nowhere.yaml"),
 ]
 

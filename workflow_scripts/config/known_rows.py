@@ -26,6 +26,11 @@ def check_rows(scale: Scale, rows: Catalogue, prefix: str) -> None:
                     "the folder of its file."
                 )
 
+    def read(image_set: str) -> None:
+        names = _image_sets(scale, rows)
+        if image_set not in names:
+            raise ValueError(f"this scale reads no images of {image_set}; it reads {', '.join(names)}.")
+
     for name, samples in scale.samples.items():
         for part in samples.parts:
             check(f"samples.{name}.parts", there, part)
@@ -48,6 +53,7 @@ def check_rows(scale: Scale, rows: Catalogue, prefix: str) -> None:
     for key in ("parts", "maximum_images", "picture_archives", "image_sizes"):
         for name in getattr(scale, key):
             check(key, rows.image_set, name)
+            check(key, read, name)
     for name in scale.picture_archives.values():
         check("picture_archives", rows.data_set, name)
     for name in scale.search.images:
@@ -62,3 +68,12 @@ def check_rows(scale: Scale, rows: Catalogue, prefix: str) -> None:
     chosen = scale.search.benchmark
     if chosen is not None and not rows.benchmark(chosen).is_retrieval:
         raise ValueError(f"{prefix}search.benchmark = {chosen!r}: its questions are answered; name one of captions.")
+
+
+def _image_sets(scale: Scale, rows: Catalogue) -> list[str]:
+    """The image sets of all samples and benchmarks of a scale and of its search, in the order of the catalogue."""
+    found = {rows.images_of(split_part(part)[0], "train") for one in scale.samples.values() for part in one.parts}
+    for name, settings in scale.benchmarks.items():
+        parts = settings.shares or rows.benchmark(name).parts
+        found |= {rows.images_of(split_part(part)[0], scale.evaluation_split) for part in parts}
+    return [name for name in rows.image_sets if name in found | set(scale.search.images)]

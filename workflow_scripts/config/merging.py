@@ -28,7 +28,11 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
     """
     merged = dict(base)
     for key, value in changes.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and not any("/" in k for k in value):
+        if (
+            isinstance(value, Mapping)
+            and isinstance(merged.get(key), Mapping)
+            and not any("/" in str(name) for name in value)
+        ):
             merged[key] = merge(merged[key], value)
         else:
             merged[key] = value
