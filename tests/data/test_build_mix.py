@@ -153,8 +153,8 @@ def test_whole_numbers_add_up_by_the_largest_remainder():
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"minigpt4/description": 0.6}, "shares of parts must add up to 1"),
-        ({"minigpt4/description": 1.0, "okvqa/okvqa": 0.0}, "that of okvqa/okvqa is 0.0"),
+        ({"minigpt4/description": 0.6}, "must be above 0 and add up to 1"),
+        ({"minigpt4/description": 1.0, "okvqa/okvqa": 0.0}, "must be above 0 and add up to 1"),
         ({}, "at least 1 item"),
         ({"minigpt4": 1.0}, "'minigpt4' is no part: write data set/task"),
         ({"minigpt4/vqa": 1.0}, "'minigpt4/vqa': the data set minigpt4 has no records of the task vqa; it has descr"),

@@ -128,12 +128,10 @@ def open_sources(
     """Open the sources (data set, annotations, images) that the parts of a table need, by data set.
 
     Raises:
-        ValueError: a share is 0 or less, a part is of an unknown data set or of a task that its data set has not, or
+        ValueError: a part is of an unknown data set or of a task that its data set has not, or
             the sources are not those of the parts.
     """
-    for part, share in shares.items():
-        if share <= 0:
-            raise ValueError(f"shares: that of {part} is {share}; leave the part out or give it more than 0.")
+    for part in shares:
         catalogue.native_task(part)
     needed = list(dict.fromkeys(split_part(part)[0] for part in shares))
     names = [name for name, *_ in given]
