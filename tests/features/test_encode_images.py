@@ -41,7 +41,8 @@ def encode(images, weights, output, *options):
     from workflow_scripts.features.encode_images import main
 
     files = ["--images", str(images), "--weights", str(weights), "--output", str(output)]
-    main([*files, "--batch-size", "2", *options])
+    # Of options that are given twice the last counts.
+    main([*files, "--batch-size", "2", "--vit-model", "timm/tf_efficientnet_lite0", "--image-size", "224", *options])
     return TokenStores.open(output)
 
 
