@@ -185,6 +185,13 @@ def test_a_stage_that_an_experiment_leaves_out_is_passed_over_and_two_may_follow
         assert found["both"].run(stage).parents["initial_adaptor"].path == found["both"].run("finetune").path
 
 
+def test_images_are_left_out_by_all_data_sets_that_list_an_image_set():
+    chain = chain_of(scale="paper", refcoco_mix={"exclude": ["okvqa"]})
+    exclusions = chain.samples("refcoco_mix").parents["exclusions"]
+    assert exclusions.definition["exclusions_from"] == ["coco_train2014", "coco_train2014"]
+    assert [one.name for one in exclusions.parents["training"]] == ["okvqa", "refcoco"]
+
+
 def test_each_way_of_searching_has_an_identity_of_its_own():
     found = [evaluations([chain_of(reranking={"top": top})]) for top in (20, 21)]
     before, after = ({one.figure: one.path for one in some if one.run is None} for some in found)

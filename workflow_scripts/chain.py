@@ -240,12 +240,15 @@ class Chain:
     def exclusions(self, settings: SamplesSettings) -> Product:
         """The list of images that samples leave out, since evaluations of data sets ask about them."""
         sets = [name for name in self._image_sets(settings) if self.rows.image_set(name).ids != "own"]
-        listed = [self.rows.image_set(name).lists[0] for name in sets]
+        # An image set may be listed by several data sets, and each says which of its images are COCO's.
+        listed = [(name, entry) for name in sets for entry in self.rows.image_set(name).lists]
         parents = {
-            "evaluations": tuple(map(self.annotations, sorted(settings.exclude))),
-            "training": tuple(self.annotations(self.rows.files_of(one.data_set, one.split)) for one in listed),
+            "evaluations": tuple(
+                self.annotations(self.rows.data_set(name).files_of or name) for name in sorted(settings.exclude)
+            ),
+            "training": tuple(self.annotations(self.rows.files_of(one.data_set, one.split)) for _, one in listed),
         }
-        definition = {"exclusions_from": sets, "images_of": sorted(settings.exclude)}
+        definition = {"exclusions_from": [name for name, _ in listed], "images_of": sorted(settings.exclude)}
         return Product("list_exclusions", "exclusions", "exclusions", definition, parents)
 
     def _image_sets(self, settings: SamplesSettings) -> list[str]:
