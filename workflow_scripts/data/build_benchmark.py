@@ -12,7 +12,7 @@ from workflow_scripts.catalogue.data_sets import SPLIT_NAMES, SplitName
 from workflow_scripts.catalogue.load import Catalogue, load_catalogue
 from workflow_scripts.command_line import run_command
 from workflow_scripts.config.data import BenchmarkSettings
-from workflow_scripts.data.parts import HELD_OUT, PartSource, exact_counts, most, open_sources
+from workflow_scripts.data.parts import HELD_OUT, PartSource, add_source_options, exact_counts, most, open_sources
 from workflow_scripts.data.question_table import QuestionTable, Row
 from workflow_scripts.data.tables import counts_of, dataset_of, sorted_counts, write_dataset
 
@@ -63,20 +63,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Command line: `--benchmark NAME --source DATA_SET ANNOTATIONS IMAGES [...] --settings JSON --output DIR`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--benchmark", required=True, help="benchmark of the catalogue")
-    parser.add_argument(
-        "--source",
-        nargs=3,
-        action="append",
-        required=True,
-        metavar=("DATA_SET", "ANNOTATIONS", "IMAGES"),
-        help="data set of its parts, folder of its files, folder of its stored images; one for each data set",
-    )
+    add_source_options(parser)
     parser.add_argument(
         "--split", choices=(*SPLIT_NAMES, "dev"), default="test", help="dev is another word for validation"
     )
-    parser.add_argument("--split-file", type=Path, help="JSON {image set: {split: [ids]}}; else by hash of the id")
     parser.add_argument("--settings", default="{}", help="JSON of BenchmarkSettings")
-    parser.add_argument("--catalogue", nargs="*", default=[], help="files or folders of rows beside the project's own")
     parser.add_argument("--output", type=Path, required=True, help="folder for questions.parquet and manifest.json")
     arguments = parser.parse_args(argv)
     settings = BenchmarkSettings.model_validate_json(arguments.settings)

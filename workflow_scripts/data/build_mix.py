@@ -13,7 +13,7 @@ from workflow_scripts.catalogue.load import Catalogue, load_catalogue
 from workflow_scripts.command_line import run_command
 from workflow_scripts.config.data import SamplesSettings
 from workflow_scripts.data.exclusions import EXCLUDED, read_exclusions
-from workflow_scripts.data.parts import NOT_FETCHED, PartSource, exact_counts, most, open_sources
+from workflow_scripts.data.parts import NOT_FETCHED, PartSource, add_source_options, exact_counts, most, open_sources
 from workflow_scripts.data.records import Record
 from workflow_scripts.data.statements import Caption, make_statements
 from workflow_scripts.data.tables import dataset_of, sorted_counts, write_dataset
@@ -162,18 +162,9 @@ def _total(available: Mapping[str, int], settings: SamplesSettings) -> int:
 def main(argv: Sequence[str] | None = None) -> None:
     """Command line: `--source DATA_SET ANNOTATIONS IMAGES [...] --settings JSON --output DIR [--split-file F]`."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--source",
-        nargs=3,
-        action="append",
-        required=True,
-        metavar=("DATA_SET", "ANNOTATIONS", "IMAGES"),
-        help="data set of the catalogue, folder of its files, folder of its stored images; one for each data set",
-    )
+    add_source_options(parser)
     parser.add_argument("--settings", required=True, help="JSON of SamplesSettings, whose parts have shares")
-    parser.add_argument("--split-file", type=Path, help="JSON {image set: {split: [ids]}}; else by hash of the id")
     parser.add_argument("--exclude", type=Path, help="list of images to leave out (list_exclusions)")
-    parser.add_argument("--catalogue", nargs="*", default=[], help="files or folders of rows beside the project's own")
     parser.add_argument("--output", type=Path, required=True, help="folder for samples.parquet and manifest.json")
     arguments = parser.parse_args(argv)
     settings = SamplesSettings.model_validate_json(arguments.settings)

@@ -1,5 +1,6 @@
 """The data sets that a table is made from: records of one split, about stored images."""
 
+import argparse
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -116,6 +117,20 @@ class PartSource:
                 record = replace(record, size=(image["original_width"], image["original_height"]))
             yield record
         removed.update(reading.removed)
+
+
+def add_source_options(parser: argparse.ArgumentParser) -> None:
+    """The options of commands that read parts: their sources, what is held out, and more rows of the catalogue."""
+    parser.add_argument(
+        "--source",
+        nargs=3,
+        action="append",
+        required=True,
+        metavar=("DATA_SET", "ANNOTATIONS", "IMAGES"),
+        help="data set of a part, folder of its files, folder of its stored images; one for each data set",
+    )
+    parser.add_argument("--split-file", type=Path, help="JSON {image set: {split: [ids]}}; else by hash of the id")
+    parser.add_argument("--catalogue", nargs="*", default=[], help="files or folders of rows beside the project's own")
 
 
 def open_sources(
